@@ -1,0 +1,96 @@
+//! Files that libraries open by themselves, which no ELF header names.
+
+use std::path::{Path, PathBuf};
+
+use release::{GuestPath, TreeEntry};
+
+use crate::Sysroot;
+
+/// Where builds of OpenSSL 3 look for their configuration: Debian, others, Fedora
+/// (`openssl version -d`).
+const OPENSSL_CONFIGURATIONS: [&str; 3] = [
+    "/usr/lib/ssl/openssl.cnf",
+    "/etc/ssl/openssl.cnf",
+    "/etc/pki/tls/openssl.cnf",
+];
+
+/// Where descriptions of terminals are (terminfo(5)).
+const TERMINALS: [&str; 3] = ["/lib/terminfo", "/usr/share/terminfo", "/etc/terminfo"];
+/// The terminals that are described in an image: those that people use on a serial console.
+const TERMINAL_NAMES: [&str; 5] = ["ansi", "linux", "vt100", "xterm", "xterm-256color"];
+
+/// Functions of the name service that glibc has built in since version 2.34.
+const BUILT_IN_DNS: &[u8] = b"_nss_dns_gethostbyname4_r";
+
+/// What a library brings with it.
+#[derive(Debug, Default)]
+pub(crate) struct Companions {
+    /// Libraries that it opens by path, as paths inside the system.
+    pub(crate) modules: Vec<PathBuf>,
+    /// Libraries that it opens by name, if they exist.
+    pub(crate) names: Vec<&'static str>,
+    /// Other files.
+    pub(crate) files: Vec<TreeEntry>,
+}
+
+/// What the library `name`, found in `directory` with this content, brings with it.
+pub(crate) fn companions(
+    name: &str,
+    directory: &Path,
+    content: &[u8],
+    sysroot: &Sysroot,
+) -> Companions {
+    match name {
+        // OTP's crypto loads the legacy provider at start.
+        "libcrypto.so.3" => Companions {
+            modules: vec![directory.join("ossl-modules/legacy.so")],
+            files: openssl_configuration(sysroot).into_iter().collect(),
+            ..Companions::default()
+        },
+        // Erlang's shell edits lines with it.
+        "libtinfo.so.6" | "libncurses.so.6" | "libncursesw.so.6" => Companions {
+            files: terminals(sysroot),
+            ..Companions::default()
+        },
+        "libc.so.6" if !contains(content, BUILT_IN_DNS) => Companions {
+            names: vec!["libnss_files.so.2", "libnss_dns.so.2"],
+            ..Companions::default()
+        },
+        _ => Companions::default(),
+    }
+}
+
+fn openssl_configuration(sysroot: &Sysroot) -> Option<TreeEntry> {
+    OPENSSL_CONFIGURATIONS.into_iter().find_map(|path| {
+        let host = sysroot.resolve(Path::new(path))?;
+        Some(TreeEntry::host_file(GuestPath::new(path)?, &host, false))
+    })
+}
+
+/// Descriptions of terminals, at the place where they are found.
+fn terminals(sysroot: &Sysroot) -> Vec<TreeEntry> {
+    let description = |name: &str| {
+        TERMINALS.iter().find_map(|folder| {
+            let path = format!("{folder}/{}/{name}", &name[..1]);
+            let host = sysroot.resolve(Path::new(&path))?;
+            Some(TreeEntry::host_file(GuestPath::new(path)?, &host, false))
+        })
+    };
+    TERMINAL_NAMES
+        .iter()
+        .filter_map(|name| description(name))
+        .collect()
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    let Some(first) = needle.first() else {
+        return true;
+    };
+    let starts = haystack
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| *byte == first);
+    starts
+        .into_iter()
+        .any(|(at, _)| haystack[at..].starts_with(needle))
+}

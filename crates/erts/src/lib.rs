@@ -1,0 +1,19 @@
+//! Adapting the release's own Erlang run-time system to the image.
+//!
+//! [`trim()`] drops what no guest needs; [`closure()`] adds what the programs and libraries of the
+//! release need from the system they were built on: the dynamic loader, shared libraries, and
+//! the few files that those open by themselves. Both work on [`release::TreeEntry`] lists.
+
+mod closure;
+mod companion;
+pub mod elf;
+mod error;
+#[doc(hidden)]
+pub mod fuzz;
+mod sysroot;
+mod trim;
+
+pub use closure::{Closure, Library, Note, closure};
+pub use error::{Error, Missing};
+pub use sysroot::Sysroot;
+pub use trim::{Dropped, RULES, Rule, Trimmed, trim};

@@ -1,0 +1,23 @@
+//! Assembling a bootable disk image, without root rights, mounts or other programs.
+//!
+//! [`assemble`] turns an [`ImageSpec`] into an image file: it plans the layout ([`plan()`]), writes
+//! root archive ([`cpio`]), EFI system partition ([`fat`]) and partition table ([`gpt`]), and
+//! patches the block list from which the BIOS stage boots. The same input gives the same bytes.
+//! [`DiskImage`] looks into such a file. docs/image-format.md has the drawings.
+
+mod assemble;
+pub mod cpio;
+mod disk_image;
+pub mod elf;
+mod error;
+pub mod fat;
+pub mod gpt;
+mod output;
+mod plan;
+mod spec;
+
+pub use assemble::{Progress, Report, assemble, plan};
+pub use disk_image::{ByteRange, DiskImage, Section};
+pub use error::ImageError;
+pub use plan::{Part, Plan, PlanError};
+pub use spec::{Content, EntryKind, ImageSpec, RootEntry};

@@ -1,0 +1,159 @@
+//! The network stack on this machine's card, clock and timer.
+
+use alloc::boxed::Box;
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::{Arc, Weak};
+
+use boot_contract::events;
+use machine::dev::NetCard;
+use net::{Config, NetDevice, NetStack, Platform};
+use spin::{Mutex, Once};
+use vfs::{Events, Waiter};
+
+use crate::timers::{self, Alarm, TimerId};
+use crate::{clock, console, event, files, host, random};
+
+static STACK: Once<Arc<NetStack>> = Once::new();
+/// Interrupts that came since the device was last looked at.
+static INTERRUPTED: core::sync::atomic::AtomicBool = core::sync::atomic::AtomicBool::new(false);
+
+/// The stack.
+///
+/// # Panics
+/// Before [`init`].
+pub(crate) fn stack() -> &'static Arc<NetStack> {
+    STACK.get().expect("network::init was called")
+}
+
+/// The card as the stack wants it.
+struct Device(NetCard);
+
+impl NetDevice for Device {
+    fn mac(&self) -> [u8; 6] {
+        self.0.mac()
+    }
+
+    fn mtu(&self) -> usize {
+        self.0.mtu()
+    }
+
+    fn receive(&mut self, f: &mut dyn FnMut(&[u8])) -> bool {
+        use core::sync::atomic::Ordering;
+        if INTERRUPTED.swap(false, Ordering::Relaxed) {
+            self.0.acknowledge_interrupt();
+        }
+        self.0.receive(f)
+    }
+
+    fn transmit(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> bool {
+        self.0.transmit(len, fill)
+    }
+}
+
+/// Clock, randomness and timer for the stack. The timer polls the stack.
+struct Host {
+    timer: Mutex<Option<TimerId>>,
+    alarm: Arc<Poll>,
+}
+
+/// Polls the stack when it asked for it, and follows its status.
+struct Poll;
+
+impl Alarm for Poll {
+    fn expire(&self, _now: u64) {
+        stack().poll();
+    }
+}
+
+impl Platform for Host {
+    fn now_micros(&self) -> u64 {
+        clock::now() / 1000
+    }
+
+    fn random_u32(&self) -> u32 {
+        random::next_u32()
+    }
+
+    fn set_deadline(&self, at_micros: Option<u64>) {
+        let mut timer = self.timer.lock();
+        if let Some(timer) = timer.take() {
+            timers::cancel(timer);
+        }
+        let alarm: Weak<dyn Alarm> = Arc::downgrade(&self.alarm) as _;
+        *timer = at_micros.map(|at| timers::set(at * 1000, alarm));
+    }
+}
+
+impl Waiter for Poll {
+    /// The stack's address changed.
+    fn wake(&self, _events: Events) {
+        apply_status();
+    }
+}
+
+/// Starts the stack.
+pub(crate) fn init(card: Option<NetCard>, config: Config) {
+    if let Some(card) = &card {
+        console::log!(
+            "network card {:02x?}, interrupts: {}",
+            card.mac(),
+            card.interrupt_name()
+        );
+    }
+    let alarm = Arc::new(Poll);
+    let platform = Arc::new(Host {
+        timer: Mutex::new(None),
+        alarm: Arc::clone(&alarm),
+    });
+    let device = card.map(|card| Box::new(Device(card)) as Box<dyn NetDevice>);
+    let stack = STACK.call_once(|| NetStack::new(device, platform, config));
+    let weak: Weak<dyn Waiter> = Arc::downgrade(&alarm) as _;
+    stack.status_queue().add(weak);
+    write_hosts();
+    apply_status();
+    stack.poll();
+}
+
+/// Serves the card's interrupt.
+pub(crate) fn interrupt() {
+    INTERRUPTED.store(true, core::sync::atomic::Ordering::Relaxed);
+    stack().poll();
+}
+
+/// Follows a change of address: name servers for the resolver, and a word to whoever watches.
+fn apply_status() {
+    static REPORTED: Mutex<Option<(core::net::Ipv4Addr, u8)>> = Mutex::new(None);
+    let status = stack().status();
+    let servers: String = status
+        .dns
+        .iter()
+        .map(|server| format!("nameserver {server}\n"))
+        .collect();
+    if !servers.is_empty()
+        && let Err(error) = files::write_file(b"/etc/resolv.conf", servers.as_bytes())
+    {
+        console::log!("cannot write /etc/resolv.conf: {error}");
+    }
+    let mut reported = REPORTED.lock();
+    if let Some((address, prefix)) = status.address.filter(|now| *reported != Some(*now)) {
+        *reported = status.address;
+        console::log!("network address {address}/{prefix}");
+        event::report(events::NETWORK_UP, &format!("ip={address}/{prefix}"));
+    }
+}
+
+/// `/etc/hosts` and `/etc/hostname`, unless the image brings its own.
+fn write_hosts() {
+    let name = host::name();
+    let hosts = format!("127.0.0.1\tlocalhost\n127.0.1.1\t{name}\n::1\tlocalhost\n");
+    for (path, content) in [
+        ("/etc/hosts", hosts),
+        ("/etc/hostname", format!("{name}\n")),
+    ] {
+        let missing = files::read_file(path.as_bytes()).is_err();
+        if missing && let Err(error) = files::write_file(path.as_bytes(), content.as_bytes()) {
+            console::log!("cannot write {path}: {error}");
+        }
+    }
+}

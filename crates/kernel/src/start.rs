@@ -1,0 +1,238 @@
+//! How the machine comes up: devices, root, network, then the program of the image.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use boot_contract::init::{self, Init};
+use boot_contract::{cmdline, events};
+use linux_abi::Errno;
+use machine::boot::BootInfo;
+use machine::dev::{self, clock as machine_clock, fw_cfg, serial};
+use net::{Addressing, Config};
+use vfs::{FdTable, File, Follow, OpenFile, OpenFlags};
+
+use crate::task::{FileSystemContext, Program, start_program};
+use crate::{
+    clock, clock_page, console, devices, ending, event, files, host, network, proc, random, sched,
+    syscall, tty,
+};
+
+/// Longest addition to the command line that QEMU may hand over.
+const EXTRA_MAX: usize = 16 * 1024;
+/// Descriptors that a new process may open.
+const OPEN_FILES: usize = 1024;
+
+/// The part of the command line that the kernel acts on (`boot_contract::cmdline`).
+#[derive(Default)]
+struct Options {
+    address: Option<String>,
+    gateway: Option<Ipv4Addr>,
+    dns: Vec<Ipv4Addr>,
+    hostname: Option<String>,
+    env: Vec<(String, String)>,
+    args: Vec<String>,
+    panic: bool,
+    fault: bool,
+    trace: bool,
+}
+
+/// Runs the machine.
+pub fn run(info: BootInfo) -> ! {
+    serial::init();
+    machine::cpu::adopt_boot_thread();
+    machine::cpu::set_exit_hook(sched::exit_current);
+    let extra = fw_cfg::read(fw_cfg::COMMAND_LINE, EXTRA_MAX).unwrap_or_default();
+    let line = format!("{} {}", info.cmdline, String::from_utf8_lossy(&extra));
+    let found = dev::init(&line, info.rsdp);
+    clock::init(
+        machine_clock::tsc_khz(),
+        machine_clock::wall_clock_unix_seconds().unwrap_or(0),
+    );
+    event::report(events::KERNEL_UP, "");
+    for failure in &found.failures {
+        console::log!("{failure}");
+    }
+    if !random::init(found.entropy) {
+        console::log!("no source of randomness: keys made here can be guessed");
+    }
+    let options = Options::parse(&line);
+    syscall::set_trace(options.trace);
+    if options.panic {
+        start_other_cpus(&found.processors, panic_for_test);
+        panic_for_test();
+    }
+    if options.fault {
+        machine::mem::write_to_own_code();
+        panic!("asked for a fault by test=fault, but the code can be written to");
+    }
+    start_other_cpus(&found.processors, sched::idle);
+    let init = prepare_root(info.root_archive);
+    host::set_name(options.hostname.as_deref().unwrap_or(&init.hostname));
+    clock_page::init();
+    event::report(events::ROOT_READY, "");
+    network::init(found.network, options.network());
+    serial::set_receive_interrupt(true);
+    tty::receive();
+    start(init, options);
+    sched::idle()
+}
+
+/// On all CPUs at once, where there are several: there must be one epitaph all the same.
+fn panic_for_test() -> ! {
+    panic!("asked for by test=panic")
+}
+
+/// Starts the other CPUs; each runs `main`.
+fn start_other_cpus(processors: &[u32], main: fn() -> !) {
+    for apic in machine::cpu::start_others(processors, main) {
+        console::log!(
+            "the CPU with APIC identifier {apic} did not start; the machine goes without"
+        );
+    }
+}
+
+/// Indexes the root archive, adds the kernel's own files and reads what to run.
+fn prepare_root(archive: &'static [u8]) -> Init {
+    if archive.is_empty() {
+        ending::bad_image("root archive", "the boot stage handed over none");
+    }
+    if let Err(error) = files::init(archive) {
+        ending::bad_image("root archive", error);
+    }
+    for (what, result) in [
+        ("/dev", devices::add(files::tree())),
+        ("/proc", proc::add(files::tree())),
+    ] {
+        if let Err(error) = result {
+            ending::bad_image(what, error);
+        }
+    }
+    for (path, permissions) in [("/tmp", 0o1777), ("/etc", 0o755), ("/root", 0o700)] {
+        // Most images have them already.
+        let _ = files::tree().mkdir(files::tree().root(), path.as_bytes(), permissions);
+    }
+    let text = files::read_file(init::PATH.as_bytes())
+        .unwrap_or_else(|error| ending::bad_image(init::PATH, error));
+    Init::parse(&text).unwrap_or_else(|error| ending::bad_image(init::PATH, error))
+}
+
+/// Starts the program of the image.
+fn start(mut init: Init, options: Options) {
+    init.args.extend(options.args);
+    for (name, value) in options.env {
+        init.env.retain(|(known, _)| *known != name);
+        init.env.push((name, value));
+    }
+    let cwd = if init.cwd.is_empty() { "/" } else { &init.cwd };
+    let root = files::tree().root();
+    let cwd = files::tree()
+        .lookup(root, cwd.as_bytes(), Follow::Yes)
+        .unwrap_or_else(|error| ending::bad_image(cwd, error));
+    let context = FileSystemContext { cwd, umask: 0o022 };
+    let env = init
+        .env
+        .iter()
+        .map(|(name, value)| format!("{name}={value}").into_bytes());
+    let program = Program {
+        path: init.exec.clone().into_bytes(),
+        args: init.args.into_iter().map(String::into_bytes).collect(),
+        env: env.collect(),
+    };
+    event::report(events::ERTS_STARTED, &format!("path={}", init.exec));
+    let started = standard_files().and_then(|files| start_program(program, files, context));
+    if let Err(error) = started {
+        ending::bad_image(&init.exec, error);
+    }
+}
+
+/// Standard input, output and error on the console.
+fn standard_files() -> Result<FdTable, Errno> {
+    let mut table = FdTable::new(OPEN_FILES);
+    let console = OpenFile::new(tty::console() as Arc<dyn File>, OpenFlags::RDWR);
+    for _ in 0..3 {
+        table.add(Arc::clone(&console), false)?;
+    }
+    Ok(table)
+}
+
+impl Options {
+    fn parse(line: &str) -> Self {
+        let mut options = Self::default();
+        for (key, value) in cmdline::words(line) {
+            if !options.apply(key, value) {
+                console::log!("unknown word on the command line: {key}={value}");
+            }
+        }
+        options
+    }
+
+    /// Takes one word; false if it means nothing here.
+    fn apply(&mut self, key: &str, value: &str) -> bool {
+        match key {
+            "ip" => self.address = Some(value.into()),
+            "gw" => self.gateway = parse_address(key, value),
+            "dns" => {
+                self.dns = value
+                    .split(',')
+                    .filter_map(|one| parse_address(key, one))
+                    .collect();
+            }
+            "hostname" => self.hostname = Some(value.into()),
+            "arg" => self.args.push(value.into()),
+            "test" if value == "panic" => self.panic = true,
+            "test" if value == "fault" => self.fault = true,
+            "trace" if value == "syscalls" => self.trace = true,
+            // QEMU tells a microvm without ACPI about its devices like this.
+            "virtio_mmio.device" => {}
+            _ => match key.strip_prefix("env.") {
+                Some(name) if !name.is_empty() => self.env.push((name.into(), value.into())),
+                _ => return false,
+            },
+        }
+        true
+    }
+
+    fn network(&self) -> Config {
+        let hostname = host::name();
+        let addressing = match self.address.as_deref() {
+            None | Some("dhcp") => Addressing::Dhcp,
+            Some("none") => Addressing::None,
+            Some(address) => self.fixed(address),
+        };
+        // Connections may take a quarter of what is free now.
+        let tcp_memory = (machine::mem::statistics().free / 4) as usize;
+        Config {
+            addressing,
+            hostname,
+            tcp_memory,
+            ..Config::default()
+        }
+    }
+
+    fn fixed(&self, text: &str) -> Addressing {
+        let (address, prefix) = text.split_once('/').unwrap_or((text, "24"));
+        match (address.parse(), prefix.parse()) {
+            (Ok(address), Ok(prefix @ 0..=32)) => Addressing::Static {
+                address,
+                prefix,
+                gateway: self.gateway,
+                dns: self.dns.clone(),
+            },
+            _ => {
+                console::log!("ip={text}: expected ADDRESS/PREFIX, dhcp or none; no network");
+                Addressing::None
+            }
+        }
+    }
+}
+
+fn parse_address(key: &str, value: &str) -> Option<Ipv4Addr> {
+    let address = value.parse().ok();
+    if address.is_none() {
+        console::log!("{key}={value}: expected an IPv4 address; ignored");
+    }
+    address
+}

@@ -1,0 +1,202 @@
+//! Where the Ethernet interface's address comes from: a DHCP lease or the configuration.
+
+use alloc::boxed::Box;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use smoltcp::iface::{SocketHandle, SocketSet};
+use smoltcp::socket::dhcpv4::{self, RetryConfig};
+use smoltcp::time::{Duration, Instant};
+use smoltcp::wire::{DhcpOption, IpCidr, Ipv4Cidr};
+
+use crate::config::Addressing;
+use crate::core::Core;
+use crate::link::Link;
+
+/// DHCP option 12, RFC 2132 §3.14.
+const OPTION_HOST_NAME: u8 = 12;
+/// A longer name does not fit the option.
+const LONGEST_HOST_NAME: usize = 255;
+/// Time between two DISCOVER messages. Booting waits for the address, so it is short.
+const DISCOVER_INTERVAL: Duration = Duration::from_secs(2);
+/// Time between two REQUEST messages at first.
+const REQUEST_INTERVAL: Duration = Duration::from_secs(2);
+
+/// The DHCP client.
+pub(crate) struct Dhcp {
+    set: SocketSet<'static>,
+    handle: SocketHandle,
+    /// Whether a message waits for the server's hardware address.
+    unresolved: bool,
+    /// When the client wants to send.
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// An interface's configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Lease {
+    address: Option<Ipv4Cidr>,
+    gateway: Option<Ipv4Addr>,
+    dns: Vec<Ipv4Addr>,
+    server: Option<Ipv4Addr>,
+}
+
+impl Dhcp {
+    fn new(hostname: &str) -> Self {
+        let mut socket = dhcpv4::Socket::new();
+        let mut retry = RetryConfig::default();
+        retry.discover_timeout = DISCOVER_INTERVAL;
+        retry.initial_request_timeout = REQUEST_INTERVAL;
+        socket.set_retry_config(retry);
+        if !hostname.is_empty() && hostname.len() <= LONGEST_HOST_NAME {
+            socket.set_outgoing_options(host_name_option(hostname));
+        }
+        let mut set = SocketSet::new(vec![]);
+        let handle = set.add(socket);
+        Self {
+            set,
+            handle,
+            unresolved: false,
+            deadline: Some(Instant::ZERO),
+        }
+    }
+
+    fn socket(&mut self) -> &mut dhcpv4::Socket<'static> {
+        self.set.get_mut(self.handle)
+    }
+
+    /// The configuration, if it has changed since the last call.
+    fn change(&mut self) -> Option<Lease> {
+        match self.socket().poll()? {
+            dhcpv4::Event::Deconfigured => Some(Lease::default()),
+            dhcpv4::Event::Configured(config) => Some(Lease {
+                address: Some(config.address),
+                gateway: config.router,
+                dns: config.dns_servers.iter().copied().collect(),
+                server: Some(config.server.address),
+            }),
+        }
+    }
+}
+
+/// The host name as an option that lives as long as the client: until the machine stops.
+fn host_name_option(hostname: &str) -> &'static [DhcpOption<'static>] {
+    let data: &'static [u8] = Vec::leak(hostname.as_bytes().to_vec());
+    let option = DhcpOption {
+        kind: OPTION_HOST_NAME,
+        data,
+    };
+    Box::leak(Box::new([option]))
+}
+
+impl Core {
+    /// Gives the Ethernet interface its address, or starts to ask for one.
+    pub(crate) fn start_addressing(&mut self) {
+        if self.links.ethernet.is_none() {
+            return;
+        }
+        match self.config.addressing.clone() {
+            Addressing::None => {}
+            Addressing::Dhcp => self.dhcp = Some(Dhcp::new(&self.config.hostname)),
+            Addressing::Static {
+                address,
+                prefix,
+                gateway,
+                dns,
+            } => self.configure(Lease {
+                address: Some(Ipv4Cidr::new(address, prefix.min(32))),
+                gateway,
+                dns,
+                server: None,
+            }),
+        }
+    }
+
+    /// A message for the DHCP client came in.
+    pub(crate) fn dhcp_ingress(&mut self, frame: &[u8]) {
+        let Self {
+            dhcp, links, now, ..
+        } = self;
+        if let (Some(dhcp), Some(link)) = (dhcp, &mut links.ethernet) {
+            link.ingress(*now, frame, &mut dhcp.set);
+            self.dhcp_run();
+        }
+    }
+
+    /// The server's hardware address may be known now.
+    pub(crate) fn dhcp_neighbour_found(&mut self) {
+        if self.dhcp.as_ref().is_some_and(|dhcp| dhcp.unresolved) {
+            self.dhcp_run();
+        }
+    }
+
+    /// Runs the DHCP client if it is due.
+    pub(crate) fn dhcp_expire(&mut self) {
+        let deadline = self.dhcp.as_ref().and_then(|dhcp| dhcp.deadline);
+        if deadline.is_some_and(|at| at <= self.now) {
+            self.dhcp_run();
+        }
+    }
+
+    fn dhcp_run(&mut self) {
+        let Self {
+            dhcp, links, now, ..
+        } = self;
+        let (Some(dhcp), Some(link)) = (dhcp, &mut links.ethernet) else {
+            return;
+        };
+        let sent = link.egress(*now, &mut dhcp.set);
+        dhcp.unresolved = sent.is_unresolved();
+        let wanted = link.deadline(*now, &dhcp.set);
+        let soonest = *now + Duration::from_millis(if sent.exhausted { 1 } else { 100 });
+        dhcp.deadline = wanted.map(|at| at.max(soonest));
+        if let Some(lease) = dhcp.change() {
+            self.configure(lease);
+        }
+    }
+
+    fn configure(&mut self, lease: Lease) {
+        let Some(link) = &mut self.links.ethernet else {
+            return;
+        };
+        apply(link, &lease);
+        let status = crate::NetworkStatus {
+            address: lease
+                .address
+                .map(|cidr| (cidr.address(), cidr.prefix_len())),
+            gateway: lease.gateway,
+            dns: lease.dns,
+            dhcp_server: lease.server,
+            generation: self.status.generation,
+        };
+        if status != self.status {
+            self.status = status;
+            self.status.generation += 1;
+            self.wakes.announce(&self.status_readiness);
+        }
+    }
+}
+
+fn apply(link: &mut Link, lease: &Lease) {
+    let usable = lease.address.filter(|cidr| {
+        let address = cidr.address();
+        !(address.is_multicast() || address.is_broadcast() || address.is_unspecified())
+    });
+    link.interface.update_ip_addrs(|addresses| {
+        addresses.clear();
+        if let Some(cidr) = usable {
+            // An empty list has room for one.
+            let _ = addresses.push(IpCidr::Ipv4(cidr));
+        }
+    });
+    let routes = link.interface.routes_mut();
+    routes.remove_default_ipv4_route();
+    let gateway = lease
+        .gateway
+        .filter(|gateway| !gateway.is_multicast() && !gateway.is_broadcast());
+    if let Some(gateway) = gateway {
+        // The table was just emptied.
+        let _ = routes.add_default_ipv4_route(gateway);
+    }
+}

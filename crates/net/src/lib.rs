@@ -1,0 +1,54 @@
+//! Linux socket behaviour over smoltcp.
+//!
+//! smoltcp speaks TCP, ARP, ICMP and DHCP; this crate owns everything around it: which socket a
+//! packet belongs to, when a connection is looked at, and what Linux answers to a system call.
+//!
+//! - [`NetStack`] is the whole network of one machine: an Ethernet interface (if there is a
+//!   [`NetDevice`]) and the loopback interface.
+//! - `demux` reads a frame's addresses; hash maps find the one connection it is for, so the cost of
+//!   a packet does not grow with the number of sockets. Each connection owns a smoltcp socket set
+//!   with a single socket.
+//! - `tcp`, `udp` and `netlink` hold the sockets, each implementing [`vfs::File`] and
+//!   [`vfs::Socket`].
+//! - `dhcp` keeps the address; `control` answers the interface ioctls.
+//!
+//! # Lock order
+//! One lock guards the whole stack state. It is taken after locks of the system-call layer (file
+//! tables, open files) and before nothing but the device's and the platform's own locks and the
+//! caller's memory (copying to and from a [`vfs::Sink`] or [`vfs::Source`] happens under it).
+//! Wait queues are woken after it is released, so a [`vfs::Waiter`] may call back into any socket.
+//! [`vfs::File::poll`] takes no lock at all. [`NetStack::poll`] never waits for the lock: if it is
+//! taken, its holder does the work before leaving, so an interrupt handler may call it.
+#![no_std]
+
+extern crate alloc;
+
+mod address;
+mod config;
+mod control;
+
+mod core;
+mod demux;
+mod dhcp;
+
+mod link;
+mod neighbour;
+mod netlink;
+
+mod options;
+mod phy;
+mod platform;
+mod ports;
+mod readiness;
+mod slab;
+mod stack;
+mod tcp;
+mod timers;
+mod udp;
+
+pub use address::{AddressError, Family, emit_address, parse_address};
+pub use config::{Addressing, Config, NetworkStatus};
+pub use control::{Interface, readable_bytes};
+
+pub use platform::{NetDevice, Platform};
+pub use stack::{Counters, NetStack};

@@ -1,0 +1,121 @@
+//! The two interfaces: a smoltcp interface and the outlet of its frames.
+
+use alloc::boxed::Box;
+use core::net::Ipv4Addr;
+
+use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
+use smoltcp::time::Instant;
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
+
+use crate::NetDevice;
+use crate::neighbour::Questions;
+use crate::phy::{Outlet, Phy, Sent};
+
+/// Names an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LinkName {
+    Loopback,
+    Ethernet,
+}
+
+/// One interface.
+pub(crate) struct Link {
+    pub(crate) interface: Interface,
+    pub(crate) outlet: Outlet,
+    pub(crate) questions: Questions,
+}
+
+impl Link {
+    pub(crate) fn loopback(seed: u64, now: Instant) -> Box<Self> {
+        let mut link = Self::new(HardwareAddress::Ip, Outlet::loopback(), seed, now);
+        // Everything that is routed here is for us: 127.0.0.0/8, ::1 and our own addresses.
+        link.interface.set_any_ip(true);
+        link.interface.update_ip_addrs(|addresses| {
+            // Two addresses fit a list of four.
+            let _ = addresses.push(IpCidr::new(Ipv4Addr::LOCALHOST.into(), 8));
+            let _ = addresses.push(IpCidr::new(core::net::Ipv6Addr::LOCALHOST.into(), 128));
+        });
+        link
+    }
+
+    pub(crate) fn ethernet(device: Box<dyn NetDevice>, seed: u64, now: Instant) -> Box<Self> {
+        let mut mac = device.mac();
+        // smoltcp insists on a unicast address; a device with another one is misconfigured.
+        mac[0] &= !1;
+        let address = HardwareAddress::Ethernet(EthernetAddress(mac));
+        Self::new(address, Outlet::device(device), seed, now)
+    }
+
+    fn new(address: HardwareAddress, mut outlet: Outlet, seed: u64, now: Instant) -> Box<Self> {
+        let mut config = Config::new(address);
+        config.random_seed = seed;
+        let interface = Interface::new(config, &mut Phy::new(&mut outlet, None), now);
+        Box::new(Self {
+            interface,
+            outlet,
+            questions: Questions::default(),
+        })
+    }
+
+    /// Feeds one frame to the sockets of `set`; answers leave at once.
+    pub(crate) fn ingress(&mut self, now: Instant, frame: &[u8], set: &mut SocketSet<'static>) {
+        let mut phy = Phy::new(&mut self.outlet, Some(frame));
+        self.interface.poll_ingress_single(now, &mut phy, set);
+    }
+
+    /// Sends what the sockets of `set` have to send.
+    pub(crate) fn egress(&mut self, now: Instant, set: &mut SocketSet<'static>) -> Sent {
+        let mut phy = Phy::new(&mut self.outlet, None);
+        // Each round sends at most one packet per socket.
+        while self.interface.poll_egress(now, &mut phy, set) != PollResult::None {}
+        phy.sent
+    }
+
+    /// When the sockets of `set` want [`egress`](Self::egress) again.
+    pub(crate) fn deadline(&mut self, now: Instant, set: &SocketSet<'static>) -> Option<Instant> {
+        self.interface.poll_at(now, set)
+    }
+
+    /// The hardware address; zero on the loopback interface.
+    pub(crate) fn mac(&self) -> [u8; 6] {
+        match &self.outlet {
+            Outlet::Device { device, .. } => device.mac(),
+            Outlet::Loopback { .. } => [0; 6],
+        }
+    }
+
+    /// The largest IP packet.
+    pub(crate) fn ip_mtu(&self) -> usize {
+        self.outlet.capabilities().ip_mtu()
+    }
+
+    pub(crate) fn has_address(&self, address: IpAddress) -> bool {
+        let mut own = self.interface.ip_addrs().iter();
+        own.any(|cidr| cidr.address() == address)
+    }
+
+    /// Whether `address` reaches everyone on the interface's network.
+    pub(crate) fn is_broadcast(&self, address: IpAddress) -> bool {
+        let IpAddress::Ipv4(address) = address else {
+            return false;
+        };
+        address.is_broadcast()
+            || self.interface.ip_addrs().iter().any(|cidr| match cidr {
+                IpCidr::Ipv4(own) => own.broadcast() == Some(address),
+                IpCidr::Ipv6(_) => false,
+            })
+    }
+
+    /// Whether packets to `address` can leave here: same network, or a router is known.
+    pub(crate) fn reaches(&self, address: IpAddress) -> bool {
+        let IpAddress::Ipv4(v4) = address else {
+            return false;
+        };
+        let own = self.interface.ip_addrs();
+        !own.is_empty()
+            && (v4.is_broadcast()
+                || v4.is_multicast()
+                || own.iter().any(|cidr| cidr.contains_addr(&address))
+                || self.interface.routes().get_default_ipv4_route().is_some())
+    }
+}

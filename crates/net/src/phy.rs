@@ -1,0 +1,265 @@
+//! smoltcp's device interface over one given frame and one outlet.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use smoltcp::phy::{Checksum, ChecksumCapabilities, DeviceCapabilities, Medium};
+use smoltcp::phy::{Device, RxToken, TxToken};
+use smoltcp::time::Instant;
+
+use crate::NetDevice;
+
+/// Length of an Ethernet header.
+pub(crate) const ETHERNET_HEADER: usize = 14;
+/// Frames kept while the device's ring is full; more are dropped, as on a real queue.
+const BACKLOG: usize = 64;
+/// Frame buffers kept for reuse by the loopback queue.
+const SPARE_BUFFERS: usize = 16;
+/// IP packet size on the loopback interface. TCP segments of a quarter of the usual buffer keep
+/// data flowing while acknowledgements are delayed; datagrams do not take this way.
+const LOOPBACK_MTU: usize = 4136;
+const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
+
+/// Where frames go.
+pub(crate) enum Outlet {
+    /// A device, and what it could not take yet.
+    Device {
+        device: Box<dyn NetDevice>,
+        backlog: VecDeque<Vec<u8>>,
+    },
+    /// Back to ourselves.
+    Loopback {
+        queue: VecDeque<Vec<u8>>,
+        spare: Vec<Vec<u8>>,
+    },
+}
+
+impl Outlet {
+    pub(crate) fn device(device: Box<dyn NetDevice>) -> Self {
+        Self::Device {
+            device,
+            backlog: VecDeque::new(),
+        }
+    }
+
+    pub(crate) fn loopback() -> Self {
+        Self::Loopback {
+            queue: VecDeque::new(),
+            spare: Vec::new(),
+        }
+    }
+
+    /// Whether a frame sent now would have to wait.
+    pub(crate) fn is_blocked(&self) -> bool {
+        matches!(self, Self::Device { backlog, .. } if !backlog.is_empty())
+    }
+
+    /// Offers waiting frames to the device again; `false` if some still wait.
+    pub(crate) fn flush(&mut self) -> bool {
+        let Self::Device { device, backlog } = self else {
+            return true;
+        };
+        while let Some(frame) = backlog.front() {
+            if !device.transmit(frame.len(), &mut |buffer| buffer.copy_from_slice(frame)) {
+                return false;
+            }
+            backlog.pop_front();
+        }
+        true
+    }
+
+    /// Appends the next frame from the device to `frame`; `false` if there is none.
+    pub(crate) fn receive(&mut self, frame: &mut Vec<u8>) -> bool {
+        match self {
+            Self::Device { device, .. } => {
+                device.receive(&mut |bytes| frame.extend_from_slice(bytes))
+            }
+            Self::Loopback { .. } => false,
+        }
+    }
+
+    /// The next frame of the loopback queue.
+    pub(crate) fn next_looped(&mut self) -> Option<Vec<u8>> {
+        match self {
+            Self::Loopback { queue, .. } => queue.pop_front(),
+            Self::Device { .. } => None,
+        }
+    }
+
+    /// Takes a loopback frame's buffer back for reuse.
+    pub(crate) fn recycle(&mut self, frame: Vec<u8>) {
+        if let Self::Loopback { spare, .. } = self
+            && spare.len() < SPARE_BUFFERS
+        {
+            spare.push(frame);
+        }
+    }
+
+    /// Sends a frame of `len` bytes that `fill` writes.
+    pub(crate) fn send<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        match self {
+            Self::Loopback { queue, spare } => {
+                let mut frame = spare.pop().unwrap_or_default();
+                frame.resize(len, 0);
+                let result = fill(&mut frame);
+                queue.push_back(frame);
+                result
+            }
+            Self::Device { device, backlog } => send_to_device(&mut **device, backlog, len, fill),
+        }
+    }
+
+    pub(crate) fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        match self {
+            Self::Loopback { .. } => {
+                capabilities.medium = Medium::Ip;
+                capabilities.max_transmission_unit = LOOPBACK_MTU;
+                capabilities.checksum = ChecksumCapabilities::ignored();
+            }
+            Self::Device { device, .. } => {
+                capabilities.medium = Medium::Ethernet;
+                capabilities.max_transmission_unit = device.mtu() + ETHERNET_HEADER;
+                if device.verifies_checksums() {
+                    capabilities.checksum.tcp = Checksum::Tx;
+                    capabilities.checksum.udp = Checksum::Tx;
+                }
+            }
+        }
+        capabilities
+    }
+}
+
+fn send_to_device<R>(
+    device: &mut dyn NetDevice,
+    backlog: &mut VecDeque<Vec<u8>>,
+    len: usize,
+    fill: impl FnOnce(&mut [u8]) -> R,
+) -> R {
+    let mut fill = Some(fill);
+    let mut result = None;
+    if backlog.is_empty() {
+        device.transmit(len, &mut |buffer| {
+            result = fill.take().map(|fill| fill(&mut buffer[..len]));
+        });
+    }
+    match (result, fill) {
+        (Some(result), _) => result,
+        (None, Some(fill)) => {
+            let mut frame = vec![0; len];
+            let result = fill(&mut frame);
+            if backlog.len() < BACKLOG {
+                backlog.push_back(frame);
+            }
+            result
+        }
+        // `fill` is only gone when it ran and left a result.
+        (None, None) => unreachable!("a frame was filled without a result"),
+    }
+}
+
+/// What one poll did with its outlet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    /// Transmissions smoltcp asked for.
+    offered: u32,
+    /// IP packets sent. Fewer than offered: a neighbour's address is not known yet.
+    packets: u32,
+    /// The device had no room.
+    pub(crate) exhausted: bool,
+}
+
+impl Sent {
+    /// Whether a packet has to wait for address resolution.
+    pub(crate) fn is_unresolved(self) -> bool {
+        self.offered > self.packets
+    }
+
+    /// Whether any IP packet left.
+    pub(crate) fn any(self) -> bool {
+        self.packets > 0
+    }
+}
+
+/// A device that receives at most one frame and sends through `outlet`.
+pub(crate) struct Phy<'a> {
+    pub(crate) frame: Option<&'a [u8]>,
+    pub(crate) outlet: &'a mut Outlet,
+    pub(crate) sent: Sent,
+}
+
+impl<'a> Phy<'a> {
+    pub(crate) fn new(outlet: &'a mut Outlet, frame: Option<&'a [u8]>) -> Self {
+        Self {
+            frame,
+            outlet,
+            sent: Sent::default(),
+        }
+    }
+}
+
+impl<'a> Device for Phy<'a> {
+    type RxToken<'t>
+        = Frame<'a>
+    where
+        Self: 't;
+    type TxToken<'t>
+        = Sender<'t>
+    where
+        Self: 't;
+
+    fn receive(&mut self, _now: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
+        let frame = Frame(self.frame.take()?);
+        let sender = Sender {
+            outlet: self.outlet,
+            sent: &mut self.sent,
+        };
+        Some((frame, sender))
+    }
+
+    fn transmit(&mut self, _now: Instant) -> Option<Self::TxToken<'_>> {
+        if self.outlet.is_blocked() {
+            self.sent.exhausted = true;
+            return None;
+        }
+        self.sent.offered += 1;
+        Some(Sender {
+            outlet: self.outlet,
+            sent: &mut self.sent,
+        })
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        self.outlet.capabilities()
+    }
+}
+
+/// The received frame.
+pub(crate) struct Frame<'a>(&'a [u8]);
+
+impl RxToken for Frame<'_> {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(self.0)
+    }
+}
+
+/// Permission to send one frame.
+pub(crate) struct Sender<'a> {
+    outlet: &'a mut Outlet,
+    sent: &'a mut Sent,
+}
+
+impl TxToken for Sender<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let is_device = matches!(self.outlet, Outlet::Device { .. });
+        let sent = self.sent;
+        self.outlet.send(len, |buffer| {
+            let result = f(buffer);
+            let is_arp = is_device && buffer.get(12..14) == Some(&ETHERTYPE_ARP[..]);
+            sent.packets += u32::from(!is_arp);
+            result
+        })
+    }
+}

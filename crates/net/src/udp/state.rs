@@ -1,0 +1,167 @@
+//! The state of one UDP socket, and all of them.
+
+use alloc::collections::VecDeque;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::Ipv4Addr;
+
+use linux_abi::Errno;
+use linux_abi::raw::net::SO_RCVBUF;
+use smoltcp::time::Instant;
+use smoltcp::wire::{IpAddress, IpEndpoint};
+use vfs::Events;
+
+use super::carrier::{Carrier, Parked};
+use crate::address::{Family, unspecified};
+use crate::options::{Options, SOL_SOCKET, Transport};
+use crate::ports::{HashSeed, PortTable, Scope};
+use crate::readiness::Readiness;
+use crate::slab::{Id, Slab};
+
+/// What a queued datagram counts besides its payload, so that empty ones are not free.
+const DATAGRAM_OVERHEAD: usize = 256;
+
+/// A received datagram.
+pub(crate) struct Datagram {
+    pub(crate) from: IpEndpoint,
+    /// Which of our addresses it was sent to.
+    pub(crate) to: IpAddress,
+    pub(crate) hop_limit: u8,
+    pub(crate) traffic_class: u8,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// A socket.
+pub(crate) struct UdpState {
+    pub(crate) family: Family,
+    pub(crate) options: Options,
+    pub(crate) readiness: Arc<Readiness>,
+    /// What bind(2) took, or the first send(2).
+    pub(crate) bound: Option<(Scope, u16)>,
+    /// What connect(2) set: our address, and the other side.
+    pub(crate) peer: Option<(IpAddress, IpEndpoint)>,
+    pub(crate) error: Option<Errno>,
+    pub(crate) read_shut: bool,
+    pub(crate) write_shut: bool,
+    queue: VecDeque<Datagram>,
+    queued: usize,
+}
+
+impl UdpState {
+    pub(crate) fn new(family: Family) -> Self {
+        Self {
+            family,
+            options: Options::new(Transport::Udp),
+            readiness: Readiness::new(Events::OUT),
+            bound: None,
+            peer: None,
+            error: None,
+            read_shut: false,
+            write_shut: false,
+            queue: VecDeque::new(),
+            queued: 0,
+        }
+    }
+
+    /// Queues a datagram, or drops it when the receive buffer is full.
+    pub(crate) fn push(&mut self, datagram: impl FnOnce() -> Datagram, length: usize) {
+        let limit = self.options.value(SOL_SOCKET, SO_RCVBUF) as usize;
+        if self.queued + length + DATAGRAM_OVERHEAD <= limit {
+            self.queued += length + DATAGRAM_OVERHEAD;
+            self.queue.push_back(datagram());
+        }
+    }
+
+    pub(crate) fn front(&self) -> Option<&Datagram> {
+        self.queue.front()
+    }
+
+    pub(crate) fn pop(&mut self) {
+        if let Some(datagram) = self.queue.pop_front() {
+            self.queued -= datagram.payload.len() + DATAGRAM_OVERHEAD;
+        }
+    }
+
+    /// poll(2).
+    pub(crate) fn events(&self) -> Events {
+        let mut events = Events::OUT;
+        if !self.queue.is_empty() {
+            events |= Events::IN;
+        }
+        if self.read_shut {
+            events |= Events::IN | Events::RDHUP;
+        }
+        if self.read_shut && self.write_shut {
+            events |= Events::HUP;
+        }
+        if self.error.is_some() {
+            events |= Events::ERR;
+        }
+        events
+    }
+
+    /// The local address as getsockname(2) shows it.
+    pub(crate) fn local(&self) -> IpEndpoint {
+        let (scope, port) = match self.bound {
+            Some((scope, port)) => (Some(scope), port),
+            None => (None, 0),
+        };
+        let address = match (self.peer, scope) {
+            (Some((local, _)), _) => local,
+            (None, Some(Scope::One(address))) => address,
+            _ => unspecified(self.family),
+        };
+        IpEndpoint::new(address, port)
+    }
+
+    /// The local address that bind(2) fixed, if any.
+    pub(crate) fn bound_address(&self) -> Option<IpAddress> {
+        match self.bound {
+            Some((Scope::One(address), _)) => Some(address),
+            _ => None,
+        }
+    }
+}
+
+/// All sockets, and what waits to be sent.
+pub(crate) struct UdpTable {
+    pub(crate) sockets: Slab<UdpState>,
+    pub(crate) ports: PortTable,
+    /// Multicast groups and the sockets that joined them.
+    pub(crate) groups: Vec<(Ipv4Addr, Id)>,
+    /// Ready for the next datagram.
+    pub(crate) carrier: Option<Carrier>,
+    /// Datagrams that wait for a neighbour's address or a free device.
+    pub(crate) parked: VecDeque<Parked>,
+    /// When to try them again.
+    pub(crate) retry_at: Option<Instant>,
+}
+
+impl UdpTable {
+    pub(crate) fn new(seed: HashSeed) -> Self {
+        Self {
+            sockets: Slab::default(),
+            ports: PortTable::new(seed),
+            groups: Vec::new(),
+            carrier: None,
+            parked: VecDeque::new(),
+            retry_at: None,
+        }
+    }
+
+    /// The socket for a datagram from `remote` to `local`: one that listens to just that sender
+    /// goes first, then one bound to just that address, then the one bound last.
+    pub(crate) fn receiver(&self, local: IpEndpoint, remote: IpEndpoint) -> Option<Id> {
+        let bindings = self.ports.bindings(local.port).iter();
+        bindings
+            .filter(|binding| binding.scope.covers(local.addr))
+            .filter(|binding| binding.peer.is_none_or(|peer| peer == remote))
+            .max_by_key(|binding| {
+                (
+                    binding.peer.is_some(),
+                    matches!(binding.scope, Scope::One(_)),
+                )
+            })
+            .map(|binding| binding.owner)
+    }
+}

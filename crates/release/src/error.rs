@@ -1,0 +1,248 @@
+//! What can be wrong with a release.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::{app, boot, erlexec, rel, term, vm_args};
+
+/// Why a release cannot be used. Every message names the file, says what was found and expected,
+/// and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or directory cannot be read.
+    #[error("cannot read {path}: {source}; {}", remedy(.source))]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file that has to be parsed is far larger than any real one.
+    #[error("{path} has {size} bytes; a file of this kind has at most {limit}")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its size in bytes.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// The path is neither a release's root directory nor a `.rel` file in one.
+    #[error(
+        "{path} is not a built release: expected a directory with `releases` and `lib`, or a `.rel` file inside one; {}",
+        advice(.built)
+    )]
+    NotARelease {
+        /// The path given.
+        path: PathBuf,
+        /// Releases that were built below it.
+        built: Vec<PathBuf>,
+    },
+    /// A path is outside the release.
+    #[error("{path} is outside the release {root}")]
+    Outside {
+        /// The path.
+        path: PathBuf,
+        /// The release's root directory.
+        root: PathBuf,
+    },
+    /// Several releases, and nothing says which one.
+    #[error(
+        "{root} holds several releases and nothing says which one is meant; give one of these files instead: {}",
+        list_paths(.candidates)
+    )]
+    Ambiguous {
+        /// Root directory.
+        root: PathBuf,
+        /// The `.rel` files.
+        candidates: Vec<PathBuf>,
+    },
+    /// The release has no emulator.
+    #[error(
+        "the release has no run-time system: {path} does not exist; build it with ERTS included (relx: `{{include_erts, true}}`, mix: `include_erts: true`)"
+    )]
+    NoErts {
+        /// The emulator expected.
+        path: PathBuf,
+    },
+    /// The release's ERTS has another version than the `.rel` says.
+    #[error(
+        "{rel} needs erts-{expected}, but the release has {}; build the release again",
+        .found.join(", ")
+    )]
+    ErtsVersion {
+        /// The `.rel` file.
+        rel: PathBuf,
+        /// Version in the `.rel`.
+        expected: String,
+        /// Directories found.
+        found: Vec<String>,
+    },
+    /// The emulator is not a program for this machine type.
+    #[error(
+        "{path} is {found}, expected an x86-64 ELF program; build the release on (or for) x86-64 Linux"
+    )]
+    WrongArchitecture {
+        /// The emulator.
+        path: PathBuf,
+        /// What the file is.
+        found: String,
+    },
+    /// An application of the `.rel` is not there.
+    #[error(
+        "{rel} names application {name} {version}, but {dir} does not exist{}; build the release again",
+        other_versions(.found)
+    )]
+    MissingApplication {
+        /// The `.rel` file.
+        rel: PathBuf,
+        /// Application.
+        name: String,
+        /// Version in the `.rel`.
+        version: String,
+        /// Directory expected.
+        dir: PathBuf,
+        /// Versions found instead.
+        found: Vec<String>,
+    },
+    /// An `.app` file describes another application or version than the `.rel`.
+    #[error("{path} describes {found}, but the release names {expected}; build the release again")]
+    AppMismatch {
+        /// The `.app` file.
+        path: PathBuf,
+        /// Application and version found.
+        found: String,
+        /// Application and version expected.
+        expected: String,
+    },
+    /// There is no boot script.
+    #[error(
+        "the release has no boot script: none of {} exists; make it with `systools:make_script/2` or build the release again",
+        list_paths(.tried)
+    )]
+    NoBootScript {
+        /// Paths tried.
+        tried: Vec<PathBuf>,
+    },
+    /// A text file of Erlang terms is malformed.
+    #[error("{path}:{error}; correct the file, or build the release again")]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason.
+        error: term::text::ParseError,
+    },
+    /// A `.rel` file has the wrong shape.
+    #[error("{path}: {error}; build the release again")]
+    Rel {
+        /// The file.
+        path: PathBuf,
+        /// Reason.
+        error: rel::ShapeError,
+    },
+    /// An `.app` file has the wrong shape.
+    #[error("{path}: {error}; build the release again")]
+    App {
+        /// The file.
+        path: PathBuf,
+        /// Reason.
+        error: app::ShapeError,
+    },
+    /// A boot script is malformed.
+    #[error("{path}: {error}")]
+    Boot {
+        /// The file.
+        path: PathBuf,
+        /// Reason.
+        error: boot::BootError,
+    },
+    /// An arguments file is malformed.
+    #[error("{path}:{error}")]
+    VmArgs {
+        /// The file.
+        path: PathBuf,
+        /// Line and reason.
+        error: vm_args::ParseError,
+    },
+    /// The emulator flags make no sense to `erlexec`.
+    #[error("the release's emulator flags are refused: {0}")]
+    Flags(#[from] erlexec::FlagError),
+    /// A symbolic link leaves the release.
+    #[error(
+        "{path} is a symbolic link to {target}, outside the release; copy the file into the release (relx: `{{dev_mode, false}}`)"
+    )]
+    EscapingSymlink {
+        /// The link.
+        path: PathBuf,
+        /// Its target.
+        target: PathBuf,
+    },
+    /// A symbolic link leads nowhere or to itself.
+    #[error("{path} is a symbolic link to {target}, which {problem}; remove or repair it")]
+    BrokenSymlink {
+        /// The link.
+        path: PathBuf,
+        /// Its target.
+        target: PathBuf,
+        /// `does not exist` or `leads back to itself`.
+        problem: &'static str,
+    },
+    /// A file that is not a file, directory or symbolic link.
+    #[error("{path} is a {kind}, which cannot be part of an image; remove it")]
+    SpecialFile {
+        /// The file.
+        path: PathBuf,
+        /// Device, socket, FIFO.
+        kind: &'static str,
+    },
+    /// Text that has to be UTF-8 is not.
+    #[error("{path} is not UTF-8 text")]
+    NotUtf8 {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A `.src` file uses a variable that has no value.
+    #[error(
+        "{path} uses the environment variable {name}, which has no value at build time; give one (`--env {name}=VALUE`)"
+    )]
+    Unset {
+        /// The file.
+        path: PathBuf,
+        /// The variable.
+        name: String,
+    },
+    /// A setting of a mix release has a value its start script refuses.
+    #[error("RELEASE_DISTRIBUTION is `{0}`, expected `sname`, `name` or `none`")]
+    Distribution(String),
+    /// A file the start needs would be outside the release.
+    #[error("`{0}` is not inside the release; only files of the release are in the image")]
+    OutsideRelease(String),
+}
+
+fn advice(built: &[PathBuf]) -> String {
+    match built {
+        [] => "build the release first (`rebar3 release`, `mix release`)".into(),
+        built => format!("did you mean {}?", list_paths(built)),
+    }
+}
+
+fn list_paths(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
+    names.join(", ")
+}
+
+fn other_versions(found: &[String]) -> String {
+    match found {
+        [] => String::new(),
+        found => format!(" (found: {})", found.join(", ")),
+    }
+}
+
+/// What to do about a file that cannot be read.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "check the path",
+        io::ErrorKind::PermissionDenied => "give its owner or group the right to read it",
+        _ => "check the file system it is on",
+    }
+}

@@ -1,0 +1,37 @@
+//! Understanding an Erlang or Elixir release.
+//!
+//! [`Release::open`] takes the root directory of a built release (relx, `mix release`, systools)
+//! or a `.rel` file inside it, checks that everything the `.rel` promises is there, and answers
+//! two questions:
+//!
+//! * [`Release::tree`]: which files belong into the guest, and where ([`TreeEntry`]);
+//! * [`Release::start`]: how the emulator is started there ([`Start`]), which is the work of the
+//!   release's own start script and of `erlexec`.
+//!
+//! Below them are the formats, each a parser with an emitter as its twin: [`term::text`]
+//! (`.rel`, `.app`, `sys.config`), [`term::etf`] (`.boot`), [`vm_args`].
+
+pub mod app;
+pub mod boot;
+pub mod env_sh;
+pub mod erlexec;
+mod error;
+#[doc(hidden)]
+pub mod fuzz;
+mod locate;
+mod read;
+pub mod rel;
+mod release;
+mod start;
+pub mod term;
+pub mod tree;
+pub mod vm_args;
+mod walk;
+
+pub use error::Error;
+pub use release::{Application, Flavour, Release};
+pub use start::{Note, Start, StartOptions};
+pub use tree::{GuestPath, Source, TreeEntry};
+
+/// Root directory of the release inside the guest (`ROOTDIR`, `RELEASE_ROOT`).
+pub const GUEST_ROOT: &str = "/release";

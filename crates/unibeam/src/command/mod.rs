@@ -1,0 +1,23 @@
+//! The subcommands.
+
+mod guest;
+mod image;
+mod recipe;
+mod run;
+mod test;
+
+use crate::cli::{Cli, Command};
+use crate::error::Error;
+use crate::exit::Exit;
+
+/// Does what was asked for.
+///
+/// # Errors
+/// What stopped it.
+pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
+    match cli.command {
+        Command::Image(args) => image::run(&args),
+        Command::Run(args) => run::run(&args),
+        Command::Test(args) => test::run(&args),
+    }
+}

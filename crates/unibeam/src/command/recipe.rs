@@ -1,0 +1,155 @@
+//! What an image is made of: the release understood, its run-time system adapted, the rest added.
+
+use crate::cli::{AddedFile, ImageArgs};
+use crate::error::Error;
+use boot_contract::init;
+use erts::{Closure, Sysroot};
+use image::{Content, EntryKind, ImageSpec, RootEntry};
+use release::{GuestPath, Release, Source, Start, StartOptions, TreeEntry, tree};
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+
+/// Permission bits of the file that tells the kernel what to run.
+const INIT_MODE: u32 = 0o644;
+
+/// Everything that goes into an image.
+pub(crate) struct Recipe {
+    /// The release.
+    pub(crate) release: Release,
+    /// What the user should know.
+    pub(crate) notes: Vec<String>,
+    /// Shared libraries added to the release, by guest path.
+    pub(crate) libraries: Vec<String>,
+    /// Files of the release that no guest needs.
+    pub(crate) left_out: Vec<String>,
+    root: Vec<RootEntry>,
+    cmdline: String,
+    mtime: u32,
+}
+
+impl Recipe {
+    /// Reads the release and decides what goes where.
+    ///
+    /// # Errors
+    /// The release is not usable.
+    pub(crate) fn new(args: &ImageArgs) -> Result<Self, Error> {
+        let release = Release::open(&args.release)?;
+        let options = StartOptions {
+            env: args
+                .env
+                .iter()
+                .map(|v| (v.name.clone(), v.value.clone()))
+                .collect(),
+            args: Vec::new(),
+            console: args.console,
+            hostname: args
+                .hostname
+                .clone()
+                .unwrap_or_else(|| host_name(release.name())),
+        };
+        let start = release.start(&options)?;
+        let tree = tree::merge(
+            [
+                release.tree(&options)?,
+                start.files.clone(),
+                added(&args.add)?,
+            ]
+            .concat(),
+        );
+        let trimmed = erts::trim(tree);
+        let closure = erts::closure(&trimmed.entries, &Sysroot::new(&args.sysroot)?)?;
+        let notes = notes(&start, &closure);
+        let tree = tree::merge([trimmed.entries, closure.entries].concat());
+        let mut root: Vec<_> = tree.into_iter().map(root_entry).collect();
+        root.push(RootEntry::bytes(init::PATH, start.init.emit(), INIT_MODE));
+        Ok(Self {
+            release,
+            notes,
+            libraries: closure
+                .libraries
+                .iter()
+                .map(|library| library.guest.to_string())
+                .collect(),
+            left_out: trimmed
+                .dropped
+                .iter()
+                .map(|dropped| dropped.path.to_string())
+                .collect(),
+            root,
+            cmdline: cmdline(args),
+            mtime: source_date_epoch()?,
+        })
+    }
+
+    /// The assembler's input.
+    pub(crate) fn spec(&self) -> ImageSpec<'_> {
+        ImageSpec {
+            kernel: boot_images::KERNEL_ELF,
+            boot_sector: boot_images::BOOT_SECTOR,
+            bios_stage: boot_images::BIOS_STAGE,
+            cmdline: &self.cmdline,
+            root: &self.root,
+            mtime: self.mtime,
+        }
+    }
+}
+
+fn notes(start: &Start, closure: &Closure) -> Vec<String> {
+    let start = start.notes.iter().map(ToString::to_string);
+    start
+        .chain(closure.notes.iter().map(ToString::to_string))
+        .collect()
+}
+
+/// Files of this host that the user wants in the image.
+fn added(files: &[AddedFile]) -> Result<Vec<TreeEntry>, Error> {
+    files.iter().map(added_file).collect()
+}
+
+fn added_file(file: &AddedFile) -> Result<TreeEntry, Error> {
+    let metadata = fs::metadata(&file.host).map_err(|source| Error::Added {
+        path: file.host.clone(),
+        source,
+    })?;
+    let guest = GuestPath::new(file.guest.as_os_str().as_bytes());
+    let guest = guest.ok_or_else(|| Error::AddedPlace {
+        path: file.guest.clone(),
+    })?;
+    let executable = metadata.permissions().mode() & 0o111 != 0;
+    Ok(TreeEntry::host_file(guest, &file.host, executable))
+}
+
+/// Names of releases may hold underscores, host names may not (RFC 952).
+fn host_name(release: &str) -> String {
+    release.replace('_', "-")
+}
+
+fn cmdline(args: &ImageArgs) -> String {
+    let words = args.kernel_arg.iter().map(|word| word.quoted());
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Seconds since 1970 for every file (reproducible-builds.org, SOURCE_DATE_EPOCH), else 0.
+fn source_date_epoch() -> Result<u32, Error> {
+    match std::env::var("SOURCE_DATE_EPOCH") {
+        Ok(text) => text
+            .parse()
+            .map_err(|source| Error::SourceDateEpoch { text, source }),
+        Err(_) => Ok(0),
+    }
+}
+
+fn root_entry(entry: TreeEntry) -> RootEntry {
+    let kind = match entry.source {
+        Source::Directory => EntryKind::Dir,
+        Source::HostFile(path) => EntryKind::File(Content::Host(path)),
+        Source::Bytes(bytes) => EntryKind::File(Content::Bytes(bytes)),
+        Source::Symlink(target) => EntryKind::Symlink(target),
+    };
+    RootEntry {
+        path: entry.path.as_bytes().to_vec(),
+        kind,
+        mode: entry.mode,
+    }
+}

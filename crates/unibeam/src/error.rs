@@ -1,0 +1,59 @@
+//! Everything that can go wrong, and the exit status it leads to.
+
+use crate::exit::Exit;
+use image::ImageError;
+use qemu::{ProfileError, StartError, WaitError};
+use std::io;
+use std::num::ParseIntError;
+use std::path::PathBuf;
+
+/// What stopped a command.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error(transparent)]
+    Release(#[from] release::Error),
+    #[error(transparent)]
+    Erts(#[from] erts::Error),
+    #[error("cannot add {}: {source}", path.display())]
+    Added { path: PathBuf, source: io::Error },
+    #[error("cannot add a file as {}: expected an absolute path in the guest; name one with --add FILE:PATH", path.display())]
+    AddedPlace { path: PathBuf },
+    #[error("SOURCE_DATE_EPOCH is `{text}`, expected seconds since 1970 below 2^32")]
+    SourceDateEpoch { text: String, source: ParseIntError },
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error("cannot read the image {}: {source}; `unibeam image RELEASE -o {}` makes one", path.display(), path.display())]
+    ReadImage { path: PathBuf, source: io::Error },
+    #[error("{} is not an image made by `unibeam image`: {source}", path.display())]
+    NotAnImage { path: PathBuf, source: ImageError },
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(transparent)]
+    Wait(#[from] WaitError),
+    #[error("cannot make a temporary copy of the kernel and the root archive in {}; set TMPDIR to a folder with space", std::env::temp_dir().display())]
+    Scratch(#[source] io::Error),
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot write the report")]
+    Report(#[source] io::Error),
+    #[error("the report is not JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// The exit status for this error.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Start(_) => Exit::Machine,
+            Self::Wait(WaitError::Timeout { .. }) => Exit::Timeout,
+            Self::Wait(WaitError::Interrupted { signal }) => Exit::Signal(signal.to_le_bytes()[0]),
+            Self::Wait(WaitError::Ended { end, .. }) => match Exit::from_end(end) {
+                Exit::Success => Exit::Failure,
+                exit => exit,
+            },
+            _ => Exit::Failure,
+        }
+    }
+}

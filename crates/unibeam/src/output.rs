@@ -1,0 +1,104 @@
+//! The only module that prints: results to standard output, everything else to standard error.
+#![allow(
+    clippy::print_stderr,
+    reason = "this is where the program speaks to people"
+)]
+
+use crate::error::Error;
+use crate::exit::Exit;
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
+use std::error;
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+
+/// Prints what clap found: an error on standard error, or the help asked for.
+pub(crate) fn usage(error: &clap::Error) -> Exit {
+    // Nobody reads it; the status still tells.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Success
+    }
+}
+
+/// Prints an error with its causes.
+pub(crate) fn error(error: &Error) {
+    note(format_args!("error: {}", with_causes(error)));
+}
+
+/// An error's text with its causes; a cause that the text already contains is left out.
+pub(crate) fn with_causes(error: &dyn error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}\n  cause: {words}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Prints a remark for people; that nobody listens any more is no reason to stop.
+pub(crate) fn note(text: impl Display) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// Prints a line of the result.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn result(text: impl Display) -> Result<(), Error> {
+    writeln!(io::stdout(), "{text}").map_err(Error::Report)
+}
+
+/// Prints a result as JSON.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
+    result(serde_json::to_string_pretty(value)?)
+}
+
+/// A progress bar over bytes; shown only to people at a terminal.
+pub(crate) fn byte_progress(wanted: bool, message: &'static str) -> ProgressBar {
+    if !wanted || !io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let style = ProgressStyle::with_template("{msg} [{bar:30}] {bytes}/{total_bytes}");
+    ProgressBar::new(0)
+        .with_message(message)
+        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}
+
+/// A spinner with a message; shown only to people at a terminal.
+pub(crate) fn spinner(wanted: bool, message: &'static str) -> ProgressBar {
+    if !wanted || !io::stderr().is_terminal() {
+        return ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+    }
+    let spinner = ProgressBar::new_spinner().with_message(message);
+    spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+    spinner
+}
+
+/// A size in MiB with one decimal.
+pub(crate) fn mib(bytes: u64) -> String {
+    let tenths = (bytes * 10).div_ceil(1 << 20);
+    format!("{}.{} MiB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mib;
+
+    #[test]
+    fn sizes_are_rounded_up() {
+        assert_eq!(mib(0), "0.0 MiB");
+        assert_eq!(mib(1), "0.1 MiB");
+        assert_eq!(mib(1 << 20), "1.0 MiB");
+        assert_eq!(mib((1 << 20) * 3 / 2), "1.5 MiB");
+    }
+}

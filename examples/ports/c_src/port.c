@@ -1,0 +1,175 @@
+/* A program for ports; its first argument says what it does. */
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Where nothing is mapped; volatile, so that the compiler does not know. */
+static int *volatile nowhere = (int *)8;
+
+static void say(const char *text)
+{
+    if (write(STDOUT_FILENO, text, strlen(text)) < 0)
+        _exit(99);
+}
+
+/* Copies standard input to standard output until it ends. */
+static int echo(void)
+{
+    char bytes[4096];
+    ssize_t count;
+    while ((count = read(STDIN_FILENO, bytes, sizeof bytes)) > 0)
+        if (write(STDOUT_FILENO, bytes, count) != count)
+            return 99;
+    return count == 0 ? 0 : 98;
+}
+
+/* Writes `size` bytes without reading. */
+static int flood(long size)
+{
+    static char bytes[65536];
+    memset(bytes, 'x', sizeof bytes);
+    while (size > 0) {
+        ssize_t count = write(STDOUT_FILENO, bytes, size < 65536 ? size : 65536);
+        if (count < 0)
+            return 99;
+        size -= count;
+    }
+    return 0;
+}
+
+/* Says its number and lives on when its input ends. */
+static _Noreturn void deaf(void)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%d\n", getpid());
+    say(text);
+    for (;;)
+        pause();
+}
+
+/* Ends at once; a child of it in a session of its own speaks later. */
+static int daemonise(void)
+{
+    struct timespec pause = {0, 50000000};
+    if (fork() != 0)
+        return 7;
+    setsid();
+    nanosleep(&pause, NULL);
+    say(getppid() == 1 ? "orphan of 1\n" : "orphan of another\n");
+    return 0;
+}
+
+/* Prints arguments, one variable, the working directory: one line each. */
+static int show(int count, char **arguments)
+{
+    for (int i = 2; i < count; i++)
+        printf("arg %s\n", arguments[i]);
+    const char *value = getenv("PORT_TEST");
+    char *directory = getcwd(NULL, 0);
+    printf("env %s\ncwd %s\n", value ? value : "(none)", directory);
+    free(directory);
+    return 0;
+}
+
+/* Prints which descriptors are open, and the signals that are ignored or blocked. */
+static int inherited(void)
+{
+    for (int fd = 0; fd < 1024; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            printf("fd %d\n", fd);
+    sigset_t blocked;
+    sigprocmask(SIG_BLOCK, NULL, &blocked);
+    for (int signal = 1; signal < 32; signal++) {
+        struct sigaction action;
+        sigaction(signal, NULL, &action);
+        if (action.sa_handler == SIG_IGN)
+            printf("ignored %d\n", signal);
+        if (sigismember(&blocked, signal))
+            printf("blocked %d\n", signal);
+    }
+    return 0;
+}
+
+static volatile sig_atomic_t children;
+
+static void count_child(int signal)
+{
+    (void)signal;
+    children++;
+}
+
+/* Three children: one ends, one is killed, one crashes; prints what wait and SIGCHLD tell. */
+static int family(void)
+{
+    struct sigaction action = {.sa_handler = count_child, .sa_flags = SA_RESTART};
+    sigaction(SIGCHLD, &action, NULL);
+    for (int kind = 0; kind < 3; kind++) {
+        pid_t child = fork();
+        if (child == 0) {
+            setpgid(0, 0);
+            if (kind == 0)
+                _exit(42);
+            if (kind == 1)
+                for (;;)
+                    pause();
+            *nowhere = 1;
+        }
+        setpgid(child, child);
+        if (kind == 1 && kill(-child, SIGTERM) != 0)
+            return 97;
+        int status = 0;
+        if (waitpid(child, &status, 0) != child)
+            return 96;
+        if (WIFEXITED(status))
+            printf("exited %d\n", WEXITSTATUS(status));
+        if (WIFSIGNALED(status))
+            printf("killed %d\n", WTERMSIG(status));
+    }
+    printf("SIGCHLD %d\n", (int)children);
+    return 0;
+}
+
+/* Writes to a pipe without a reader: unless it is ignored, SIGPIPE ends the program. */
+static int broken_pipe(void)
+{
+    int ends[2];
+    signal(SIGPIPE, SIG_DFL);
+    if (pipe(ends) != 0)
+        return 99;
+    close(ends[0]);
+    return write(ends[1], "x", 1) == 1 ? 0 : 98;
+}
+
+int main(int count, char **arguments)
+{
+    const char *what = count > 1 ? arguments[1] : "echo";
+    if (strcmp(what, "echo") == 0)
+        return echo();
+    if (strcmp(what, "exit") == 0)
+        return atoi(arguments[2]);
+    if (strcmp(what, "crash") == 0)
+        *nowhere = 1;
+    if (strcmp(what, "flood") == 0)
+        return flood(atol(arguments[2]));
+    if (strcmp(what, "deaf") == 0)
+        deaf();
+    if (strcmp(what, "daemon") == 0)
+        return daemonise();
+    if (strcmp(what, "show") == 0)
+        return show(count, arguments);
+    if (strcmp(what, "inherited") == 0)
+        return inherited();
+    if (strcmp(what, "family") == 0)
+        return family();
+    if (strcmp(what, "pipe") == 0)
+        return broken_pipe();
+    if (strcmp(what, "stderr") == 0)
+        return write(STDERR_FILENO, "to stderr\n", 10) == 10 ? 0 : 99;
+    fprintf(stderr, "port: unknown word %s\n", what);
+    return 2;
+}

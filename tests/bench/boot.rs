@@ -1,0 +1,72 @@
+//! What booting costs: time and memory.
+
+use crate::table::Figure;
+use boot_contract::events::{APPLICATION_STARTED, ERTS_STARTED, KERNEL_UP, NETWORK_UP, ROOT_READY};
+use qemu::{Guest, Machine, Profile, WaitError};
+use std::time::Duration;
+use tests::{boot, image};
+
+/// Of the host's time; only a hang reaches it.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Bounds and precision of the search for the smallest memory, in MiB.
+const MEMORY_MOST: u32 = 256;
+const MEMORY_STEP: u32 = 4;
+
+fn machine(example: &str, profile: &str) -> Machine {
+    let profile = Profile::named(profile).unwrap();
+    let (boot, folder) = boot(&profile, &image(example));
+    Machine::new(profile, boot)
+        .hold(folder)
+        .argument("-icount")
+        .argument("shift=0,sleep=off")
+}
+
+fn start(machine: Machine) -> Result<Guest, WaitError> {
+    let mut guest = machine.start().unwrap_or_else(|error| panic!("{error}"));
+    guest.wait_event(APPLICATION_STARTED, LIMIT)?;
+    Ok(guest)
+}
+
+/// Time of each milestone since power-on.
+pub(crate) fn times(example: &str, profile: &str) -> Vec<Figure> {
+    eprintln!("booting {example} on {profile}");
+    let guest = start(machine(example, profile)).unwrap_or_else(|error| panic!("{error}"));
+    [
+        KERNEL_UP,
+        ROOT_READY,
+        NETWORK_UP,
+        ERTS_STARTED,
+        APPLICATION_STARTED,
+    ]
+    .into_iter()
+    .filter_map(|name| guest.events().iter().find(|event| event.name == name))
+    .map(|event| Figure::instructions(format!("{example}, {profile}: {}", event.name), event.ns))
+    .collect()
+}
+
+/// The least memory with which the application starts, by bisection.
+pub(crate) fn smallest_memory(example: &str, profile: &str) -> Figure {
+    let starts = |mib: u32| {
+        eprintln!("booting {example} on {profile} with {mib} MiB");
+        machine(example, profile)
+            .memory_mib(mib)
+            .start()
+            .is_ok_and(|mut guest| guest.wait_event(APPLICATION_STARTED, LIMIT).is_ok())
+    };
+    let (mut fails, mut works) = (0, MEMORY_MOST);
+    assert!(starts(works), "{example} does not start with {works} MiB");
+    while works - fails > MEMORY_STEP {
+        let middle = (fails + works) / 2;
+        if starts(middle) {
+            works = middle;
+        } else {
+            fails = middle;
+        }
+    }
+    Figure::new(
+        format!("{example}, {profile}: smallest memory"),
+        f64::from(works),
+        "MiB",
+    )
+}

@@ -1,0 +1,13 @@
+//! Tests that start a machine. Nothing is skipped: what is missing fails with what to do.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; helpers outside #[test] too"
+)]
+
+mod callfuzz;
+mod console;
+mod endings;
+mod harness;
+mod probes;
+mod releases;
+mod statuses;

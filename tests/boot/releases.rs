@@ -1,0 +1,203 @@
+//! The example releases on every machine, through `unibeam test`.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use tests::{image, image_with, output, unibeam};
+
+/// Runs `unibeam test --json` on an example; what must hold is in the flags.
+fn test(example: &str, flags: &[&str]) -> Value {
+    test_image(&image(example), flags)
+}
+
+/// As [`test`], on an image.
+fn test_image(image: &Path, flags: &[&str]) -> Value {
+    let mut command = unibeam();
+    command
+        .arg("test")
+        .arg(image)
+        .args(["--json", "--timeout", "240"])
+        .args(flags);
+    let result = output(emulated(&mut command));
+    let said = String::from_utf8_lossy(&result.stdout);
+    let errors = String::from_utf8_lossy(&result.stderr);
+    assert!(
+        result.status.success(),
+        "{command:?}: {}\n{said}{errors}",
+        result.status
+    );
+    serde_json::from_str(&said).unwrap()
+}
+
+/// The same outcome on every host.
+fn emulated(command: &mut Command) -> &mut Command {
+    command.env("UNIBEAM_ACCEL", "tcg")
+}
+
+/// Boots `hello`, fetches its page and stops it through its own page with status 0.
+fn hello_on(machine: &str, flags: &[&str]) {
+    let expectations = [
+        "--machine",
+        machine,
+        "--http",
+        "8080/",
+        "--expect",
+        "Hello from unibeam",
+        "--stop",
+        "8080/stop?status=0",
+    ];
+    let report = test("hello", &[&expectations, flags].concat());
+    assert!(
+        report["page"]["body"]
+            .as_str()
+            .unwrap()
+            .contains("ERTS 13.1.5"),
+        "{report}"
+    );
+    assert_eq!(report["ending"], "the release ended with status 0");
+    assert!(report["application_started_ms"].as_f64().unwrap() > 0.0);
+    let events = report["events"].as_array().unwrap();
+    let names: Vec<_> = events
+        .iter()
+        .map(|event| event["name"].as_str().unwrap())
+        .collect();
+    for name in [
+        "kernel-up",
+        "root-ready",
+        "erts-started",
+        "application-started",
+        "exit",
+    ] {
+        assert!(names.contains(&name), "no event {name} in {names:?}");
+    }
+}
+
+#[test]
+fn hello_on_kvm_pc() {
+    hello_on("kvm-pc", &[]);
+}
+
+#[test]
+fn hello_on_kvm_q35() {
+    hello_on("kvm-q35", &[]);
+}
+
+#[test]
+fn hello_on_pc_ide() {
+    hello_on("pc-ide", &[]);
+}
+
+#[test]
+fn hello_on_q35_direct() {
+    hello_on("q35-direct", &[]);
+}
+
+#[test]
+fn hello_on_microvm() {
+    hello_on("microvm", &[]);
+}
+
+#[test]
+fn hello_on_two_cpus() {
+    hello_on("kvm-q35", &["--smp", "2"]);
+}
+
+#[test]
+fn hello_on_four_cpus() {
+    hello_on("kvm-pc", &["--smp", "4"]);
+}
+
+/// Keeps all processors busy for a while; ERTS sees each of them.
+fn all_processors_work(machine: &str, cpus: &str) {
+    let online = format!("smp: {cpus} schedulers online of {cpus} processors");
+    let report = test(
+        "smp_check",
+        &[
+            "--machine",
+            machine,
+            "--smp",
+            cpus,
+            "-m",
+            "512M",
+            "--status",
+            "0",
+            "--expect",
+            &online,
+        ],
+    );
+    assert_eq!(report["ending"], "the release ended with status 0");
+}
+
+#[test]
+fn two_processors_work() {
+    all_processors_work("kvm-q35", "2");
+}
+
+#[test]
+fn four_processors_work() {
+    all_processors_work("microvm", "4");
+}
+
+#[test]
+fn elixir_serves_and_stops() {
+    let flags = [
+        "--http",
+        "4000/",
+        "--expect",
+        "Grüße aus unibeam ⚡",
+        "--stop",
+        "4000/stop",
+    ];
+    let report = test("hello_elixir", &flags);
+    assert!(
+        report["page"]["body"]
+            .as_str()
+            .unwrap()
+            .contains("Elixir 1.14"),
+        "{report}"
+    );
+}
+
+#[test]
+fn elixir_reads_its_environment_when_it_boots() {
+    let flags = [
+        "--env",
+        "GREETING=good day",
+        "--http",
+        "4000/",
+        "--expect",
+        "good day",
+        "--stop",
+        "4000/stop",
+    ];
+    test("hello_elixir", &flags);
+}
+
+#[test]
+fn the_crypto_nif_works_and_the_release_ends_by_itself() {
+    test(
+        "crypto_check",
+        &["--status", "0", "--expect", "crypto: rsa_sign true"],
+    );
+}
+
+/// What the example's commands are made of; `unibeam image --add` takes them from this host.
+const PROGRAMS: [&str; 7] = [
+    "/bin/cat",
+    "/bin/ls",
+    "/bin/rm",
+    "/bin/sh",
+    "/bin/sleep",
+    "/usr/bin/sort",
+    "/usr/bin/tr",
+];
+
+#[test]
+fn ports_and_shell_commands_work_and_leave_nothing_behind() {
+    let flags: Vec<_> = PROGRAMS
+        .iter()
+        .map(|program| format!("--add={program}"))
+        .collect();
+    let image = image_with("ports", &flags);
+    test_image(&image, &["--status", "0", "--expect", "ports: 0 failed"]);
+}

@@ -1,0 +1,126 @@
+//! What is in an image, and what is said about it.
+
+use boot_contract::init::{self, Init};
+use image::DiskImage;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use tests::{image, release, scratch, succeed, unibeam};
+
+/// A file of the root archive.
+fn file(image: &Path, path: &str) -> Vec<u8> {
+    let folder = scratch();
+    let root = folder.path().join("root.cpio");
+    let image = DiskImage::open(image).unwrap();
+    image
+        .copy(image.root, &mut std::fs::File::create(&root).unwrap())
+        .unwrap();
+    let extract = ["-i", "--quiet", "--to-stdout", path.trim_start_matches('/')];
+    let input = std::fs::File::open(&root).unwrap();
+    succeed(Command::new("cpio").args(extract).stdin(input)).into_bytes()
+}
+
+#[test]
+fn the_start_is_that_of_the_release() {
+    let init = Init::parse(&file(&image("hello"), init::PATH)).unwrap();
+    assert_eq!(init.exec, "/release/erts-13.1.5/bin/beam.smp");
+    assert_eq!(init.hostname, "hello");
+    assert!(
+        init.args
+            .windows(2)
+            .any(|pair| pair == ["-mode", "embedded"]),
+        "{:?}",
+        init.args
+    );
+    assert!(init.env.iter().any(|(name, _)| name == "BINDIR"));
+}
+
+#[test]
+fn flags_change_environment_host_name_and_command_line() {
+    let folder = scratch();
+    let path = folder.path().join("a.img");
+    let mut command = unibeam();
+    command
+        .arg("image")
+        .arg(release("hello_elixir"))
+        .arg("-o")
+        .arg(&path);
+    command.args(["--env", "GREETING=good day", "--hostname", "shop", "-q"]);
+    command.args(["--kernel-arg", "ip=none", "--kernel-arg", "env.A=b c"]);
+    assert_eq!(succeed(&mut command), "");
+    let init = Init::parse(&file(&path, init::PATH)).unwrap();
+    assert_eq!(init.hostname, "shop");
+    assert!(
+        init.env.contains(&("GREETING".into(), "good day".into())),
+        "{:?}",
+        init.env
+    );
+    let image = DiskImage::open(&path).unwrap();
+    assert_eq!(image.cmdline, "ip=none \"env.A=b c\"");
+}
+
+#[test]
+fn a_dry_run_writes_nothing_and_shows_the_plan() {
+    let folder = scratch();
+    let path = folder.path().join("a.img");
+    let mut command = unibeam();
+    command
+        .arg("image")
+        .arg(release("hello"))
+        .arg("-o")
+        .arg(&path)
+        .arg("--dry-run");
+    let plan = succeed(&mut command);
+    assert!(plan.contains("EFI system partition"), "{plan}");
+    assert!(!path.exists());
+}
+
+#[test]
+fn the_summary_ends_with_the_next_command() {
+    let folder = scratch();
+    let mut command = unibeam();
+    command
+        .current_dir(&folder)
+        .arg("image")
+        .arg(release("hello"))
+        .args(["-o", "h.img"]);
+    let said = succeed(&mut command);
+    assert!(
+        said.starts_with("h.img: hello 1.0.0 on ERTS 13.1.5, "),
+        "{said}"
+    );
+    assert!(said.ends_with("\nnext: unibeam run h.img\n"), "{said}");
+}
+
+#[test]
+fn the_json_report_has_exactly_the_documented_fields() {
+    let folder = scratch();
+    let mut command = unibeam();
+    command
+        .current_dir(&folder)
+        .arg("image")
+        .arg(release("hello"))
+        .args(["-o", "h.img", "--json"]);
+    let report: Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+    let fields: Vec<_> = report
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let expected = [
+        "built_with",
+        "digest",
+        "erts",
+        "image",
+        "left_out",
+        "libraries",
+        "notes",
+        "plan",
+        "release",
+        "version",
+    ];
+    assert_eq!(fields, expected);
+    assert_eq!(report["release"], "hello");
+    assert_eq!(report["digest"].as_str().unwrap().len(), 64);
+}

@@ -1,0 +1,11 @@
+//! Images of real releases, judged by independent programs.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; helpers outside #[test] too"
+)]
+
+mod bad_input;
+mod content;
+mod failures;
+mod oracles;
+mod reproducible;
