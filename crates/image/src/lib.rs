@@ -15,6 +15,7 @@ pub mod gpt;
 mod output;
 mod plan;
 mod spec;
+mod temporary;
 
 pub use assemble::{Progress, Report, assemble, plan};
 pub use disk_image::{ByteRange, DiskImage, Section};

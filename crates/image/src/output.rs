@@ -1,19 +1,17 @@
-//! The image file while it is being made: a temporary neighbour of the output, renamed at the
-//! end and removed on failure.
+//! The image file while it is being made: temporary until it is whole.
 
 use std::fs::File;
 use std::io::{BufWriter, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use tempfile::NamedTempFile;
-
 use crate::error::ImageError;
+use crate::temporary::Temporary;
 
 /// Bytes collected before they are written.
 const BUFFER: usize = 1 << 20;
 
 pub(crate) struct Output {
-    file: BufWriter<NamedTempFile>,
+    file: BufWriter<Temporary>,
     path: PathBuf,
     size: u64,
     position: u64,
@@ -24,7 +22,7 @@ impl Output {
     pub(crate) fn create(path: &Path, size: u64) -> Result<Self, ImageError> {
         let path = target(path)?;
         let fail = |error| ImageError::output(&path, size, error);
-        let file = temporary(&path).map_err(fail)?;
+        let mut file = Temporary::beside(&path).map_err(fail)?;
         file.as_file().set_len(size).map_err(fail)?;
         Ok(Self {
             file: BufWriter::with_capacity(BUFFER, file),
@@ -53,7 +51,7 @@ impl Output {
     pub(crate) fn finish(self) -> Result<PathBuf, ImageError> {
         let fail = |error| ImageError::output(&self.path, self.size, error);
         let file = self.file.into_inner().map_err(|e| fail(e.into_error()))?;
-        file.persist(&self.path).map_err(|e| fail(e.error))?;
+        file.persist(&self.path).map_err(fail)?;
         Ok(self.path)
     }
 }
@@ -75,19 +73,6 @@ fn target(path: &Path) -> Result<PathBuf, ImageError> {
     }
     path.canonicalize()
         .map_err(|error| ImageError::output(path, 0, error))
-}
-
-fn temporary(path: &Path) -> std::io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".unibeam-").suffix(".img");
-    // What `File::create` would give: the umask takes its part.
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder.tempfile_in(folder)
 }
 
 /// Opens an image for reading.
