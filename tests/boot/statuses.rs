@@ -1,14 +1,21 @@
 //! Exit statuses and console of `unibeam run`.
 
+use boot_contract::disk::{BOOT_PACKET_LBA, SECTOR};
 use boot_contract::status::EPITAPH;
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tests::{image, output, unibeam};
 
 fn command(example: &str, flags: &[&str]) -> Command {
+    command_for(&image(example), flags)
+}
+
+fn command_for(image: &Path, flags: &[&str]) -> Command {
     let mut command = unibeam();
-    command.arg("run").arg(image(example)).args(flags);
+    command.arg("run").arg(image).args(flags);
     command.env("UNIBEAM_ACCEL", "tcg").stdin(Stdio::null());
     command
 }
@@ -120,6 +127,27 @@ fn too_little_memory_has_its_status() {
     expect(&result, 122);
     let errors = String::from_utf8_lossy(&result.stderr);
     assert!(errors.contains("ran out of memory"), "{errors}");
+}
+
+#[test]
+fn too_little_memory_for_the_root_has_the_same() {
+    let console = expect(&run("hello", &["-m", "16M"]), 122);
+    assert!(console.contains("unibeam: not enough memory"), "{console}");
+}
+
+#[test]
+fn a_disk_without_its_boot_stage_has_its_status() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = directory.path().join("damaged.img");
+    std::fs::copy(image("hello"), &disk).unwrap();
+    let file = File::options().read(true).write(true).open(&disk).unwrap();
+    let mut stage = [0; 8];
+    file.read_exact_at(&mut stage, BOOT_PACKET_LBA as u64)
+        .unwrap();
+    let stage = u64::from_le_bytes(stage) * SECTOR;
+    file.write_all_at(&[0; SECTOR as usize], stage).unwrap();
+    let console = expect(&output(&mut command_for(&disk, &["--timeout", "240"])), 123);
+    assert!(console.contains("no boot stage"), "{console}");
 }
 
 #[test]

@@ -18,7 +18,8 @@ serial_init:
     mov dx, di
     ret
 
-# Prints the NUL-terminated string at DS:SI and stops.
+# Prints the NUL-terminated string at DS:SI and stops; QEMU's exit device, where there is one,
+# ends the machine.
 print_and_halt:
     lodsb
     test al, al
@@ -36,6 +37,8 @@ print_and_halt:
     pop ax
     out dx, al
     jmp print_and_halt
-3:  cli
+3:  mov al, {BAD_IMAGE}
+    out {EXIT_PORT}, al
+4:  cli
     hlt
-    jmp 3b
+    jmp 4b

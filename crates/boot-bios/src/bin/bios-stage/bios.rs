@@ -6,6 +6,7 @@ use core::ptr;
 
 use boot_contract::disk::{BLOCK_LIST, BLOCK_LIST_MAGIC, BLOCK_LIST_SIZE};
 use boot_contract::start_info::MemoryRange;
+use boot_contract::status::{EXIT_PORT, Ending};
 
 use crate::layout::{PAGE_TABLES, STACK_TOP};
 
@@ -19,6 +20,8 @@ global_asm!(
     VERSION = const boot_contract::VERSION,
     PAGE_TABLES = const PAGE_TABLES,
     STACK_TOP = const STACK_TOP,
+    BAD_IMAGE = const Ending::BadImage.code(),
+    EXIT_PORT = const EXIT_PORT,
 );
 
 /// Registers of a call to the BIOS; the order is that of `entry.s`.
@@ -146,8 +149,9 @@ pub(crate) fn enter(entry: u32, start_info: u32) -> ! {
     unsafe { enter_kernel(entry, start_info) }
 }
 
-/// Stops for good.
-pub(crate) fn halt() -> ! {
+/// Stops for good; QEMU's `isa-debug-exit`, where there is one, ends the machine with `ending`.
+pub(crate) fn end(ending: Ending) -> ! {
+    out(EXIT_PORT, ending.code());
     loop {
         // SAFETY: interrupts are off, so the CPU just stops.
         unsafe { asm!("cli", "hlt", options(nomem, nostack)) };
@@ -156,14 +160,14 @@ pub(crate) fn halt() -> ! {
 
 /// Writes a byte to an I/O port.
 pub(crate) fn out(port: u16, value: u8) {
-    // SAFETY: used for COM1 only, which has no effect on memory.
+    // SAFETY: used for COM1 and QEMU's exit port only, which have no effect on memory.
     unsafe { asm!("out dx, al", in("dx") port, in("al") value, options(nomem, nostack)) };
 }
 
 /// Reads a byte from an I/O port.
 pub(crate) fn input(port: u16) -> u8 {
     let value;
-    // SAFETY: used for COM1 only, which has no effect on memory.
+    // SAFETY: used for COM1 and QEMU's exit port only, which have no effect on memory.
     unsafe { asm!("in al, dx", in("dx") port, out("al") value, options(nomem, nostack)) };
     value
 }

@@ -18,6 +18,7 @@ mod stage_error;
 use core::fmt::Write;
 
 use boot_bios::no_heap::NoHeap;
+use boot_contract::status::Ending;
 
 use crate::console::Console;
 
@@ -26,22 +27,23 @@ use crate::console::Console;
 extern "sysv64" fn stage_main() -> ! {
     match load::load() {
         Ok(kernel) => bios::enter(kernel.entry, kernel.start_info),
-        Err(error) => stop(format_args!("unibeam: {error}\n")),
+        Err(error) => stop(error.ending(), format_args!("unibeam: {error}\n")),
     }
 }
 
-fn stop(message: core::fmt::Arguments<'_>) -> ! {
+fn stop(ending: Ending, message: core::fmt::Arguments<'_>) -> ! {
     // The console accepts everything.
     let _ = Console.write_fmt(message);
-    bios::halt()
+    bios::end(ending)
 }
 
 #[panic_handler]
 fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
     let line = info.location().map_or(0, core::panic::Location::line);
-    stop(format_args!(
-        "unibeam: the boot stage failed in line {line}\n"
-    ))
+    stop(
+        Ending::Panic,
+        format_args!("unibeam: the boot stage failed in line {line}\n"),
+    )
 }
 
 #[global_allocator]

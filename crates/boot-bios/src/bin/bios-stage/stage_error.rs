@@ -3,6 +3,7 @@
 use core::fmt;
 
 use boot_contract::disk::BlockListError;
+use boot_contract::status::Ending;
 
 /// Printed after `unibeam: `.
 pub(crate) enum StageError {
@@ -20,6 +21,20 @@ pub(crate) enum StageError {
     RootMemory { size: u64 },
     /// The command line does not fit.
     Cmdline { size: u64 },
+}
+
+impl StageError {
+    /// What the outside is told: is it the machine's memory, or the image?
+    pub(crate) fn ending(&self) -> Ending {
+        match self {
+            Self::KernelMemory { .. } | Self::RootMemory { .. } => Ending::OutOfMemory,
+            Self::BlockList(_)
+            | Self::Disk { .. }
+            | Self::MemoryMap
+            | Self::A20
+            | Self::Cmdline { .. } => Ending::BadImage,
+        }
+    }
 }
 
 impl fmt::Display for StageError {

@@ -9,6 +9,7 @@ use core::arch::global_asm;
 
 use boot_bios::no_heap::NoHeap;
 use boot_contract::disk::{BLOCK_LIST, BLOCK_LIST_MAGIC, BOOT_PACKET, STAGE_ADDRESS};
+use boot_contract::status::{EXIT_PORT, Ending};
 
 global_asm!(
     include_str!("boot_sector.s"),
@@ -20,6 +21,8 @@ global_asm!(
     STAGE_MAGIC = const STAGE_ADDRESS as usize + BLOCK_LIST,
     MAGIC_LOW = const u32::from_le_bytes(*BLOCK_LIST_MAGIC.first_chunk().unwrap()),
     MAGIC_HIGH = const u32::from_le_bytes(*BLOCK_LIST_MAGIC.last_chunk().unwrap()),
+    BAD_IMAGE = const Ending::BadImage.code(),
+    EXIT_PORT = const EXIT_PORT,
 );
 
 #[panic_handler]
