@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 use tests::{release, scratch, succeed, unibeam};
 
 const LONG: Duration = Duration::from_secs(240);
@@ -14,11 +15,13 @@ struct Shell {
     child: Child,
     keys: ChildStdin,
     output: Receiver<Vec<u8>>,
-    said: String,
+    said: Vec<u8>,
+    /// Where the image is.
+    _folder: TempDir,
 }
 
 impl Shell {
-    fn start(mut child: Child) -> Self {
+    fn start(mut child: Child, folder: TempDir) -> Self {
         let (sender, output) = channel();
         let mut stdout = child.stdout.take().unwrap();
         thread::spawn(move || {
@@ -33,7 +36,8 @@ impl Shell {
             keys: child.stdin.take().unwrap(),
             child,
             output,
-            said: String::new(),
+            said: Vec::new(),
+            _folder: folder,
         }
     }
 
@@ -41,14 +45,17 @@ impl Shell {
     fn wait(&mut self, text: &str) {
         let deadline = Instant::now() + LONG;
         loop {
-            if let Some(at) = self.said.find(text) {
+            let mut places = self.said.windows(text.len());
+            if let Some(at) = places.position(|place| place == text.as_bytes()) {
                 self.said.drain(..at + text.len());
                 return;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             let bytes = self.output.recv_timeout(left);
-            let bytes = bytes.unwrap_or_else(|_| panic!("no {text:?} in {:?}", self.said));
-            self.said.push_str(&String::from_utf8_lossy(&bytes));
+            let bytes = bytes.unwrap_or_else(|_| {
+                panic!("no {text:?} in {:?}", String::from_utf8_lossy(&self.said))
+            });
+            self.said.extend(bytes);
         }
     }
 
@@ -66,35 +73,68 @@ impl Drop for Shell {
     }
 }
 
-#[test]
-fn erlangs_shell_edits_remembers_breaks_and_switches() {
+/// A console image of an example, running with these flags.
+fn shell_of(example: &str, flags: &[&str]) -> Shell {
     let folder = scratch();
     let image = folder.path().join("shell.img");
     let mut make = unibeam();
     make.arg("image")
-        .arg(release("hello"))
+        .arg(release(example))
         .arg("-o")
         .arg(&image);
     succeed(make.arg("--console"));
     let mut run = unibeam();
     run.arg("run").arg(&image).args(["--console", "--quiet"]);
-    run.env("UNIBEAM_ACCEL", "tcg");
+    run.args(flags).env("UNIBEAM_ACCEL", "tcg");
     run.stdin(Stdio::piped()).stdout(Stdio::piped());
-    let mut shell = Shell::start(run.spawn().unwrap());
+    Shell::start(run.spawn().unwrap(), folder)
+}
 
+#[test]
+fn erlangs_shell_edits_remembers_breaks_and_switches() {
+    let mut shell = shell_of("hello", &["--kernel-arg", "tty=50x132"]);
     shell.wait("1> ");
+    shell.type_keys("{io:rows(), io:columns()}.\r");
+    shell.wait("{{ok,50},{ok,132}}");
+    shell.wait("2> ");
     shell.type_keys("40+3\x7f2.\r");
     shell.wait("42\r\n");
-    shell.wait("2> ");
+    shell.wait("3> ");
     shell.type_keys("\x1b[A");
     shell.wait("40+2.");
     shell.type_keys("\r");
     shell.wait("42\r\n");
-    shell.wait("3> ");
+    shell.wait("4> ");
     shell.type_keys("\x07");
     shell.wait("User switch command");
     shell.wait(" --> ");
     shell.type_keys("c\r");
+    shell.type_keys("\x03");
+    shell.wait("BREAK: (a)bort");
+    shell.type_keys("a\r");
+    assert_eq!(shell.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn iex_evaluates_completes_and_breaks() {
+    let mut shell = shell_of("hello_elixir", &[]);
+    shell.wait("1> ");
+    shell.type_keys("Enum.sum 1..4\r");
+    shell.wait("10");
+    shell.wait("2> ");
+    shell.type_keys("String.upc\t");
+    shell.wait("String.upcase");
+    shell.type_keys("(\"ä\")\r");
+    shell.wait("\"Ä\"");
+    shell.wait("3> ");
+    // One key at a time: OTP 25 drops what comes in one piece with an arrow.
+    shell.type_keys("\x1b[A");
+    shell.wait("String.upcase");
+    shell.type_keys("\x1b[A");
+    shell.wait("Enum.sum 1..4");
+    shell.type_keys("\r");
+    shell.wait("10");
+    shell.wait("4> ");
     shell.type_keys("\x03");
     shell.wait("BREAK: (a)bort");
     shell.type_keys("a\r");

@@ -37,6 +37,7 @@ struct Options {
     panic: bool,
     fault: bool,
     trace: bool,
+    terminal: Option<(u16, u16)>,
 }
 
 /// Runs the machine.
@@ -74,6 +75,9 @@ pub fn run(info: BootInfo) -> ! {
     clock_page::init();
     event::report(events::ROOT_READY, "");
     network::init(found.network, options.network());
+    if let Some((rows, columns)) = options.terminal {
+        tty::set_size(rows, columns);
+    }
     serial::set_receive_interrupt(true);
     tty::receive();
     start(init, options);
@@ -182,6 +186,7 @@ impl Options {
             }
             "hostname" => self.hostname = Some(value.into()),
             "arg" => self.args.push(value.into()),
+            "tty" => self.terminal = parse_size(value),
             "test" if value == "panic" => self.panic = true,
             "test" if value == "fault" => self.fault = true,
             "trace" if value == "syscalls" => self.trace = true,
@@ -227,6 +232,16 @@ impl Options {
             }
         }
     }
+}
+
+fn parse_size(value: &str) -> Option<(u16, u16)> {
+    let size = value
+        .split_once('x')
+        .and_then(|(rows, columns)| Some((rows.parse().ok()?, columns.parse().ok()?)));
+    if size.is_none() {
+        console::log!("tty={value}: expected ROWSxCOLUMNS; ignored");
+    }
+    size
 }
 
 fn parse_address(key: &str, value: &str) -> Option<Ipv4Addr> {

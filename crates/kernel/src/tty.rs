@@ -67,6 +67,15 @@ pub(crate) fn console() -> Arc<Tty> {
     Arc::clone(&TTY)
 }
 
+/// Says how large the terminal is, before anyone uses it.
+pub(crate) fn set_size(rows: u16, columns: u16) {
+    TTY.state.lock().size = WinSize {
+        ws_row: rows,
+        ws_col: columns,
+        ..SIZE
+    };
+}
+
 /// Takes what has arrived on the serial line.
 pub(crate) fn receive() {
     let mut echo = Vec::new();

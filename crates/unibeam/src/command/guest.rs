@@ -18,11 +18,15 @@ pub(crate) struct Prepared {
 }
 
 impl Prepared {
-    /// Reads the image and builds the machine.
+    /// Reads the image and builds the machine; what `args` say comes after `word`, and wins.
     ///
     /// # Errors
     /// An unknown machine, or a file that is not an image.
-    pub(crate) fn new(path: &Path, args: &MachineArgs) -> Result<Self, Error> {
+    pub(crate) fn new(
+        path: &Path,
+        args: &MachineArgs,
+        word: Option<String>,
+    ) -> Result<Self, Error> {
         let profile = Profile::named(&args.machine)?;
         let image = DiskImage::open(path).map_err(|source| not_an_image(path, source))?;
         let (boot, scratch) = match profile.start {
@@ -40,7 +44,9 @@ impl Prepared {
             .network(args.net == Net::User);
         let words = args.kernel_arg.iter().map(|word| word.0.clone());
         let variables = args.env.iter().map(|variable| variable.kernel_word());
-        let machine = words
+        let machine = word
+            .into_iter()
+            .chain(words)
             .chain(variables)
             .fold(machine, |m, word| m.kernel_word(&word));
         Ok(Self {

@@ -18,7 +18,8 @@ const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 /// # Errors
 /// It does not start, or the time passes.
 pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
-    let prepared = Prepared::new(&args.image, &args.machine)?;
+    let terminal = args.console.then(terminal_size).flatten();
+    let prepared = Prepared::new(&args.image, &args.machine, terminal)?;
     if !args.quiet {
         output::note(prepared.summary(&args.machine));
     }
@@ -43,6 +44,12 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
         output::note(format!("unibeam: {end}"));
     }
     Ok(Exit::from_end(&end))
+}
+
+/// The size of the terminal here, in a word for the kernel; `None` if there is no terminal.
+fn terminal_size() -> Option<String> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(format!("tty={}x{}", size.ws_row, size.ws_col))
 }
 
 /// A status of the release speaks for itself; the guest's own trouble does not.

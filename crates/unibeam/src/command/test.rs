@@ -84,7 +84,7 @@ struct Milestone {
 /// # Errors
 /// Nothing could be tested.
 pub(crate) fn run(args: &TestArgs) -> Result<Exit, Error> {
-    let prepared = Prepared::new(&args.image, &args.machine)?;
+    let prepared = Prepared::new(&args.image, &args.machine, None)?;
     let spinner = output::spinner(!args.report.json && !args.report.quiet, "testing");
     let mut report = Report {
         image: args.image.display().to_string(),
