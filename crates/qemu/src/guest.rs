@@ -16,6 +16,10 @@ use tempfile::TempDir;
 /// Lines of the console shown when a wait fails.
 const TAIL_LINES: usize = 20;
 
+/// Bytes of the console that are kept at most; half of them go when there are more, so that a
+/// guest may talk for years.
+const CONSOLE_MAX: usize = 4 << 20;
+
 /// A running machine; QEMU is killed when this is dropped.
 pub struct Guest {
     child: Child,
@@ -157,7 +161,7 @@ impl Guest {
         Some(*host)
     }
 
-    /// What the console said up to the last wait.
+    /// What the console said up to the last wait, in its last 2 MiB at least.
     pub fn console(&self) -> String {
         String::from_utf8_lossy(&self.console).into_owned()
     }
@@ -186,7 +190,7 @@ impl Guest {
         })
     }
 
-    /// Waits for a text anywhere in what the console said since power-on.
+    /// Waits for a text anywhere in what the console [said](Self::console), from power-on.
     ///
     /// # Errors
     /// The deadline, the guest's end, or an interruption.
@@ -264,6 +268,9 @@ impl Guest {
         match message {
             Message::Console(bytes) => {
                 self.console.extend_from_slice(&bytes);
+                if self.console.len() > CONSOLE_MAX {
+                    self.console.drain(..CONSOLE_MAX / 2);
+                }
                 self.write_copy(&bytes);
             }
             Message::Event(event) => {
