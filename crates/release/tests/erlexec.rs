@@ -1,9 +1,5 @@
 //! Our command lines against those of the real `erlexec`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests; skipped tests are counted by their line of output"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 
@@ -14,7 +10,7 @@ use std::process::Command;
 use release::erlexec::{FlagError, expand, sort_flags};
 use release::vm_args;
 
-use support::{has, otp, run};
+use support::{need, otp, run};
 
 /// What the real `erlexec` would pass: emulator flags and the rest.
 fn real(directory: &Path, words: &[&str]) -> (Vec<String>, Vec<String>) {
@@ -77,9 +73,7 @@ fn compare(files: &[(&str, &str)], words: &[&str]) {
 
 #[test]
 fn command_lines_agree() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     compare(
         &[],
         &[
@@ -121,9 +115,7 @@ fn command_lines_agree() {
 
 #[test]
 fn arguments_files_agree() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let vm_args = "## A relx file\n-name hello@127.0.0.1\n\n-setcookie 'a b'\n-start_epmd false\n\
         +K true\n+A 30 # threads\n-kernel inet_dist_use_interface {127,0,0,1}\n\
         -env ERL_MAX_PORTS 4096\n-heart x\\ y\"z\"'\\' \"\" end#comment\n";
@@ -168,9 +160,7 @@ fn arguments_files_agree() {
 /// Every flag of erl(1) with and without a value.
 #[test]
 fn emulator_flags_agree() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let flags = "+a 1,+A 5,+Bd,+Bi,+B i,+c,+c true,+c x,+C no_time_warp,+d,+dcg 4,+e 100,+ec,+fnu,\
         +fnui,+fnl,+hms 1,+hmbs 2,+hpds 3,+hmax 4,+hmaxel true,+hmaxk true,+hmqd off_heap,+h 5,+hq,\
         +IOp 1,+IOt 2,+IOPp 3,+IOPt 4,+IOt2,+JPperf true,+JDdump true,+JMsingle true,+K true,+l,\

@@ -1,9 +1,5 @@
 //! A release made by `mix release`: our start against that of its own script.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests; skipped tests are counted by their line of output"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 
@@ -15,7 +11,7 @@ use std::process::Command;
 
 use release::{Flavour, Note, Release, StartOptions};
 
-use support::{has, mix_release, run};
+use support::{mix_release, need, run};
 
 /// `erl` that shows what the script passes, after `erlexec` sorted it.
 const STUB: &str = "#!/bin/sh\nBINDIR=$(cd \"$(dirname \"$0\")\" && pwd -P)\n\
@@ -110,9 +106,8 @@ fn without_time_stamp(arguments: Vec<String>) -> Vec<String> {
 
 #[test]
 fn the_start_is_that_of_the_releases_own_script() {
-    if !has("mix") || !has("erl") {
-        return;
-    }
+    need("mix");
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = mix_release(dir.path(), false).canonicalize().unwrap();
     install_stub(&root);

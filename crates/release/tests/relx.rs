@@ -1,9 +1,5 @@
 //! A release with the files of relx: started as its extended start script does it.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests; skipped tests are counted by their line of output"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 
@@ -11,7 +7,7 @@ use std::fs;
 
 use release::{Error, Flavour, Release, StartOptions};
 
-use support::{has, otp, systools_release};
+use support::{need, otp, systools_release};
 
 fn options(env: &[(&str, &str)]) -> StartOptions {
     let owned = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
@@ -25,9 +21,7 @@ fn options(env: &[(&str, &str)]) -> StartOptions {
 
 #[test]
 fn templates_are_filled_and_flags_passed() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &[]);
     let version = root.join("releases/1.0");
@@ -116,9 +110,7 @@ fn templates_are_filled_and_flags_passed() {
 
 #[test]
 fn files_outside_the_release_are_refused() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &[]);
     let vm_args = root.join("releases/1.0/vm.args");

@@ -1,9 +1,5 @@
 //! A release made by OTP's own tools, opened, edited and started.
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests; skipped tests are counted by their line of output"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 mod support;
 
@@ -15,13 +11,11 @@ use release::boot::BootScript;
 use release::term::{Term, etf, text};
 use release::{Error, Flavour, Release, Source, StartOptions};
 
-use support::{has, otp, run, systools_release};
+use support::{need, otp, run, systools_release};
 
 #[test]
 fn a_release_is_opened_by_its_root_and_by_its_rel_file() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &["crypto"]);
     let (_, erts) = otp();
@@ -94,9 +88,7 @@ fn check_tree(release: &Release, erts: &str) {
 /// status than 3 if it never comes.
 #[test]
 fn readiness_is_reported_after_all_applications_are_started() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &[]);
     let boot = root.join("releases/1.0/start.boot");
@@ -129,9 +121,7 @@ fn readiness_is_reported_after_all_applications_are_started() {
 
 #[test]
 fn boot_scripts_of_otp_survive_a_round_trip() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let (root, _) = otp();
     let find = run(Command::new("find").arg(&root).args(["-name", "*.boot"]));
     assert!(find.lines().count() >= 4, "{find}");
@@ -147,9 +137,7 @@ fn boot_scripts_of_otp_survive_a_round_trip() {
 /// Everything `term_to_binary/2` writes for terms on disk, and what OTP reads back.
 #[test]
 fn terms_agree_with_otp() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let terms = r#"{a,'B c','é','日',-1,0,255,256,-2147483648,2147483648,-9223372036854775809,
         1.0e300,-0.5,"text",[1000,2000],[],[a|b],<<>>,<<"bin">>,<<5:3>>,{},
@@ -185,9 +173,7 @@ fn terms_agree_with_otp() {
 
 #[test]
 fn what_is_wrong_is_named() {
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &[]);
     let (_, erts) = otp();
@@ -278,9 +264,7 @@ fn what_is_wrong_is_named() {
 #[test]
 fn symbolic_links_stay_inside() {
     use std::os::unix::fs::symlink;
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &[]);
     let link = root.join("lib/hello-1.0/ebin/link");
@@ -320,9 +304,7 @@ fn symbolic_links_stay_inside() {
 #[test]
 fn odd_file_names_and_special_files() {
     use std::os::unix::ffi::OsStrExt;
-    if !has("erl") {
-        return;
-    }
+    need("erl");
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &[]);
     let ebin = root.join("lib/hello-1.0/ebin");

@@ -1,26 +1,19 @@
 //! Real releases, made at test time with the tools of this machine.
 #![allow(dead_code, reason = "each test program uses a part of it")]
-#![allow(
-    clippy::unwrap_used,
-    clippy::print_stdout,
-    reason = "helpers of tests; skipped tests are counted by their line of output"
-)]
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// Whether a program is installed; says so, countably, if a test is skipped for it.
-pub(crate) fn has(program: &str) -> bool {
+/// Demands an installed program.
+pub(crate) fn need(program: &str) {
     let found = Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
         .output()
         .is_ok_and(|output| output.status.success());
-    if !found {
-        println!("SKIPPED: {program} is not installed");
-    }
-    found
+    assert!(found, "{program} is missing; scripts/setup installs it");
 }
 
 /// Runs a program to its good end and returns what it printed.
