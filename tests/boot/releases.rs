@@ -107,9 +107,14 @@ fn hello_on_four_cpus() {
     hello_on("kvm-pc", &["--smp", "4"]);
 }
 
-/// Keeps all processors busy for a while; ERTS sees each of them.
+/// Keeps all processors busy for a while; ERTS sees each of them and binds a scheduler to it.
 fn all_processors_work(machine: &str, cpus: &str) {
-    let online = format!("smp: {cpus} schedulers online of {cpus} processors");
+    let numbers: Vec<_> = (0..cpus.parse().unwrap())
+        .map(|n: u8| n.to_string())
+        .collect();
+    let bound = numbers.join(",");
+    let online =
+        format!("smp: {cpus} schedulers online of {cpus} processors, bound to {{{bound}}}");
     let report = test(
         "smp_check",
         &[

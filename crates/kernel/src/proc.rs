@@ -51,6 +51,10 @@ fn add_processors(tree: &Tree, count: usize) -> Result<(), Errno> {
         ] {
             files.push((format!("{topology}/{name}"), content));
         }
+        // ERTS finds the processors of a node by these (erts/lib_src/common/erl_misc_utils.c).
+        let link = format!("/sys/devices/system/node/node0/cpu{number}");
+        let target = format!("../../cpu/cpu{number}");
+        tree.add_generated_symlink(link.as_bytes(), fixed(target))?;
     }
     for (name, content) in files {
         let path = format!("/sys/devices/system/cpu/{name}");

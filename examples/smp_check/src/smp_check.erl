@@ -18,8 +18,10 @@ stop(_State) ->
     ok.
 
 run() ->
-    io:format("smp: ~b schedulers online of ~b processors~n",
-              [erlang:system_info(schedulers_online), erlang:system_info(logical_processors_available)]),
+    io:format("smp: ~b schedulers online of ~b processors, bound to ~tp~n",
+              [erlang:system_info(schedulers_online),
+               erlang:system_info(logical_processors_available),
+               erlang:system_info(scheduler_bindings)]),
     Seconds = list_to_integer(os:getenv("SMP_CHECK_SECONDS", "20")),
     Work = [{Name, start_work(Job)} || {Name, Job} <- work()],
     End = erlang:monotonic_time(millisecond) + Seconds * 1000,
