@@ -223,7 +223,7 @@ macro_rules! syscall_table {
             200 tkill full(2) "";
             201 time full(1) "";
             202 futex partial(6) "WAIT, WAKE, their BITSET forms, REQUEUE, CMP_REQUEUE, WAKE_OP; no priority inheritance";
-            203 sched_setaffinity partial(3) "checked; tasks stay free to move";
+            203 sched_setaffinity full(3) "";
             204 sched_getaffinity full(3) "";
             205 set_thread_area absent(1) "";
             206 io_setup absent(2) "";
