@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use linux_abi::Errno;
 use machine::mem::{OutOfMemory, PageTable, Root, USER_END};
 use spin::Mutex;
+use vfs::Executing;
 
 use super::vma::{Backing, Protection, Vma};
 use super::{PAGE, page_up};
@@ -36,6 +37,8 @@ pub(crate) struct MemoryMap {
     top: u64,
     brk_start: u64,
     brk: u64,
+    /// Keeps the program from being written to.
+    program: Option<Arc<Executing>>,
 }
 
 /// Where a new mapping goes.
@@ -90,6 +93,7 @@ impl Memory {
         }
         child.vmas = map.vmas.clone();
         (child.top, child.brk_start, child.brk) = (map.top, map.brk_start, map.brk);
+        child.program = map.program.clone();
         Ok(Arc::new(Self {
             map: Mutex::new(child),
         }))
@@ -107,6 +111,7 @@ impl MemoryMap {
             top: USER_END - STACK_GAP - jitter,
             brk_start: 0,
             brk: 0,
+            program: None,
         })
     }
 
@@ -114,6 +119,11 @@ impl MemoryMap {
     pub(crate) fn set_brk_start(&mut self, address: u64) {
         self.brk_start = address;
         self.brk = address;
+    }
+
+    /// Notes the program that runs here.
+    pub(crate) fn set_program(&mut self, program: Executing) {
+        self.program = Some(Arc::new(program));
     }
 
     /// The mapping that holds `address`.
