@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use vfs::{DynamicDirectory, DynamicEntry, Errno, FileKind, Producer, Tree};
 
 use crate::memory::{Backing, PAGE, Protection, Vma};
+use crate::sched::busy_time;
 use crate::task::{Process, all_processes, find_process, find_task};
 use crate::{clock, host};
 
@@ -170,24 +171,20 @@ fn memory_info() -> String {
 }
 
 fn statistics() -> String {
-    let used: u64 = all_processes()
-        .iter()
-        .map(|process| process.cpu_time() + process.children_cpu_time())
-        .sum();
-    let cpus = machine::cpu::count() as u64;
-    let all = (clock::now() * cpus).saturating_sub(used);
-    // Use is not measured for each CPU: it counts as spread evenly.
-    let line = |name: &str, share: u64| {
-        let (busy, idle) = (used / TICK / share, all / TICK / share);
-        format!("{name} {busy} 0 0 {idle} 0 0 0 0 0 0\n")
+    let now = clock::now();
+    let line = |name: &str, busy: u64, cpus: u64| {
+        let idle = (now * cpus).saturating_sub(busy) / TICK;
+        format!("{name} {} 0 0 {idle} 0 0 0 0 0 0\n", busy / TICK)
     };
-    let each: String = (0..cpus)
-        .map(|number| line(&format!("cpu{number}"), cpus))
+    let busy: Vec<u64> = (0..machine::cpu::count()).map(busy_time).collect();
+    let each: String = (0..)
+        .zip(&busy)
+        .map(|(number, &busy)| line(&format!("cpu{number}"), busy, 1))
         .collect();
+    let all = line("cpu ", busy.iter().sum(), busy.len() as u64);
     let boot = (clock::wall_offset().max(0) as u64) / clock::SECOND;
     format!(
-        "{}{each}intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running 1\nprocs_blocked 0\n",
-        line("cpu ", 1),
+        "{all}{each}intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running 1\nprocs_blocked 0\n",
         all_processes().len()
     )
 }

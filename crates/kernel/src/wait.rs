@@ -22,6 +22,13 @@ struct Wakeup {
     blocked: bool,
 }
 
+impl WakeState {
+    /// Whether the task is blocked, for a dying kernel: also if that cannot be told.
+    pub(crate) fn may_be_blocked(&self) -> bool {
+        self.0.try_lock().is_none_or(|state| state.blocked)
+    }
+}
+
 /// Why a wait ended without its condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Interruption {
@@ -79,9 +86,7 @@ impl Task {
             }
             state.blocked = true;
         }
-        self.cpu.stop();
         sched::block(self);
-        self.cpu.start();
         self.wake_state().0.lock().woken = false;
     }
 
@@ -106,7 +111,8 @@ impl Task {
             if deadline.is_some_and(|deadline| clock::now() >= deadline) {
                 break Err(Interruption::TimedOut);
             }
-            if let (None, Some(deadline)) = (timer, deadline) {
+            // Again if it went off early, by the clock of another CPU.
+            if let Some(deadline) = deadline.filter(|_| !timer.is_some_and(timers::is_set)) {
                 let weak: Weak<dyn Alarm> = Arc::downgrade(self) as _;
                 timer = Some(timers::set(deadline, weak));
             }

@@ -114,6 +114,10 @@ pub(crate) fn clone_task(
                 exit::remove_child(parent.process(), &process);
             }
         })?;
+    // Whoever ends all threads told those in the list: this one if it came later.
+    if request.has(THREAD) && parent.is_ending() {
+        child.tell_to_end();
+    }
     child.set_name(&parent.name());
     set_up_child(parent, &child, request);
     sched::enqueue(Arc::clone(&child));

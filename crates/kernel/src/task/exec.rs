@@ -87,7 +87,7 @@ impl Task {
     /// execve(2): replaces the program of the process. On success the caller continues in it.
     ///
     /// # Errors
-    /// As execve(2); nothing has changed then.
+    /// As execve(2); nothing has changed then. `EINTR` in a thread that ends.
     pub(crate) fn exec(
         self: &Arc<Self>,
         program: Program,
@@ -96,7 +96,7 @@ impl Task {
         let process = self.process();
         let directory = process.context().clone();
         let loaded = load(program, &directory)?;
-        end_other_threads(self);
+        end_other_threads(self)?;
         self.become_first();
         release_thread_memory(self);
         self.thread.set_address_space(loaded.memory.root());

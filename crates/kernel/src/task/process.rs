@@ -4,7 +4,7 @@ use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use spin::{Mutex, MutexGuard};
+use spin::{Mutex, MutexGuard, Once};
 use vfs::{FdTable, WaitQueue};
 
 use super::exit::FIRST_PROCESS;
@@ -140,7 +140,19 @@ impl Process {
     }
 
     pub(super) fn set_memory(&self, memory: Arc<Memory>) {
-        *self.memory.lock() = memory;
+        let before = core::mem::replace(&mut *self.memory.lock(), memory);
+        // Taking an address space down takes other locks, and long.
+        drop(before);
+    }
+
+    /// Gives the memory up when all threads are gone: a process that waits for its parent needs
+    /// none.
+    pub(super) fn release_memory(&self) {
+        static NONE: Once<Arc<Memory>> = Once::new();
+        // Without memory for an empty address space the old one stays until the parent comes.
+        if let Ok(none) = NONE.try_call_once(Memory::new) {
+            self.set_memory(Arc::clone(none));
+        }
     }
 
     /// The open files, locked.

@@ -11,6 +11,7 @@ mod fpu;
 mod hardening;
 mod per_cpu;
 mod start;
+mod stop;
 mod symbols;
 mod thread;
 pub(crate) mod tlb;
@@ -22,7 +23,8 @@ use core::arch::asm;
 pub use backtrace::backtrace;
 pub use features::{CpuFeatures, features};
 pub use fpu::FpuState;
-pub use start::{count, interrupt, number, start_others, stop_others};
+pub use start::{count, interrupt, number, start_others};
+pub use stop::{StoppedAt, each_stopped, stop_others};
 pub use symbols::CodeAddress;
 pub use thread::{
     Thread, adopt_boot_thread, current_tag, current_thread, exit_to, set_exit_hook, switch_to,
