@@ -8,7 +8,7 @@ use vfs::{Events, WaitQueue, Waiter};
 
 use crate::task::Task;
 use crate::timers::{self, Alarm};
-use crate::{clock, sched};
+use crate::{clock, interrupts, sched};
 
 /// A task's wake-up state.
 #[derive(Default)]
@@ -88,6 +88,21 @@ impl Task {
         }
         sched::block(self);
         self.wake_state().0.lock().woken = false;
+    }
+
+    /// In the middle of long work, with no lock held: serves interrupts, and lets others run if it
+    /// is their turn.
+    ///
+    /// # Errors
+    /// If a signal wants to be handled: then the work should end early.
+    pub(crate) fn pause(self: &Arc<Self>) -> Result<(), Interruption> {
+        machine::cpu::let_interrupts_in();
+        interrupts::service();
+        sched::give_way_if_due(self);
+        match self.has_signal() {
+            true => Err(Interruption::Signal),
+            false => Ok(()),
+        }
     }
 
     /// Blocks until `ready` gives a value. `ready` is called again after each wake-up; whoever

@@ -59,6 +59,13 @@ pub fn wait_for_interrupt() {
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
 }
 
+/// Lets interrupts arrive that came meanwhile; [`take_pending`] tells which. For the middle of long
+/// work.
+pub fn let_interrupts_in() {
+    // SAFETY: handlers only note the vector. `sti` takes effect after the next instruction.
+    unsafe { asm!("sti", "nop", "cli", options(nostack)) };
+}
+
 /// Stops this CPU for good.
 pub fn halt_forever() -> ! {
     loop {
