@@ -126,10 +126,9 @@ pub(crate) fn closed(process: &Process, file: Arc<OpenFile>) {
     }
 }
 
-/// Closes everything, when a process ends.
+/// Closes everything, when a process ends; what another process shares stays open there.
 pub(crate) fn close_all(process: &Process) {
-    let files = process.files().close_range(0..=u32::MAX);
-    for file in files {
+    for file in process.leave_files() {
         closed(process, file);
     }
 }

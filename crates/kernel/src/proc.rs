@@ -10,7 +10,7 @@ use vfs::{DynamicDirectory, DynamicEntry, Errno, FileKind, Producer, Tree};
 use crate::memory::{Backing, PAGE, Protection, Vma};
 use crate::sched::busy_time;
 use crate::task::{Process, all_processes, find_process, find_task};
-use crate::{clock, host};
+use crate::{clock, files, host};
 
 /// Nanoseconds in a tick of the times in /proc, of which 100 make a second.
 const TICK: u64 = clock::SECOND / 100;
@@ -163,10 +163,21 @@ fn cpu_info() -> String {
 fn memory_info() -> String {
     let memory = machine::mem::statistics();
     let (total, free) = (memory.total / 1024, memory.free / 1024);
+    let files = files::tree().size();
+    let files = (files.blocks - files.free_blocks) * files.block_size / 1024;
+    let kernel = machine::mem::kernel_usage();
+    let (heap, stacks, spare) = (
+        kernel.heap / 1024,
+        kernel.stacks / 1024,
+        kernel.spare / 1024,
+    );
+    // What the kernel has to spare it keeps for itself, so it is not available.
     format!(
         "MemTotal:       {total:8} kB\nMemFree:        {free:8} kB\nMemAvailable:   {free:8} kB\n\
          Buffers:               0 kB\nCached:                0 kB\nSwapTotal:             0 kB\n\
-         SwapFree:              0 kB\n"
+         SwapFree:              0 kB\nShmem:          {files:8} kB\nSlab:           {:8} kB\n\
+         SReclaimable:   {spare:8} kB\nSUnreclaim:     {heap:8} kB\nKernelStack:    {stacks:8} kB\n",
+        heap + spare,
     )
 }
 
@@ -310,7 +321,7 @@ fn map_line(vma: &Vma) -> String {
     };
     let (offset, inode) = match &vma.backing {
         Backing::Anonymous => (0, 0),
-        Backing::File { file, offset } => (*offset, file.stat().inode),
+        Backing::File { file, offset, .. } => (*offset, file.stat().inode),
     };
     format!(
         "{:08x}-{:08x} {}{}{}{} {offset:08x} 00:00 {inode} {}\n",

@@ -135,6 +135,14 @@ impl MemoryMap {
             .filter(|vma| address < vma.end)
     }
 
+    /// The mappings that have a part in `start..end`.
+    fn overlapping(&self, start: u64, end: u64) -> impl Iterator<Item = &Vma> {
+        let before = self.find(start).filter(|vma| vma.start < start);
+        before
+            .into_iter()
+            .chain(self.vmas.range(start..end).map(|(_, vma)| vma))
+    }
+
     /// All mappings in order of address.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Vma> {
         self.vmas.values()
@@ -306,6 +314,12 @@ impl MemoryMap {
         let end = range_end(start, size)?;
         self.require_mapped(start, end)?;
         self.require_room()?;
+        if !self
+            .overlapping(start, end)
+            .all(|vma| vma.allows(protection))
+        {
+            return Err(Errno::EACCES);
+        }
         for mut vma in self.take_range(start, end) {
             vma.protection = protection;
             let flags = protection.page_flags();

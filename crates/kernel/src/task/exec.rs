@@ -11,7 +11,7 @@ use spin::Mutex;
 use vfs::{Executing, FdTable, File, VecSink};
 
 use super::exit::{FIRST_PROCESS, end_other_threads, release_thread_memory};
-use super::process::{FileSystemContext, Inheritance, ProcessInfo};
+use super::process::{FileSystemContext, Inheritance, ProcessInfo, SharedFiles};
 use super::signal::{ProcessSignals, TaskSignals};
 use super::{AlternateStack, Process, Task, table};
 use crate::elf::{self, ElfFile, SegmentKind};
@@ -61,7 +61,7 @@ pub(crate) fn start_program(
     debug_assert_eq!(pid, FIRST_PROCESS);
     let inheritance = Inheritance {
         memory: loaded.memory,
-        files: Arc::new(Mutex::new(files)),
+        files: SharedFiles::new(files),
         context: Arc::new(Mutex::new(context)),
         signals: ProcessSignals::default(),
         info: loaded.info,
@@ -270,6 +270,7 @@ fn map_segment(
         let backing = Backing::File {
             file: Arc::clone(file),
             offset: page_down(segment.offset),
+            writable: false,
         };
         let size = file_end - first;
         let mut map = memory.lock();
