@@ -11,12 +11,22 @@ use tests::{program, program_image, repository};
 
 const LONG: Duration = Duration::from_secs(120);
 
-/// How many processors a family is about.
-fn processors(family: &str) -> u32 {
-    if family == "parallel" { 4 } else { 1 }
+/// On how many processors a family is run.
+fn processors(family: &str) -> &'static [u32] {
+    match family {
+        "parallel" => &[4],
+        "wakeups" => &[1, 2, 4],
+        _ => &[1],
+    }
 }
 
 fn check(family: &str) {
+    for &count in processors(family) {
+        check_on(family, count);
+    }
+}
+
+fn check_on(family: &str, processors: u32) {
     // Absolute: some probes run themselves.
     let program_path = format!("/probe/{family}");
     let image = program_image(
@@ -32,7 +42,7 @@ fn check(family: &str) {
     let profile = Profile::named("microvm").unwrap();
     let (boot, folder) = tests::boot(&profile, &image);
     let mut guest = Machine::new(profile, boot)
-        .cpus(processors(family))
+        .cpus(processors)
         .hold(folder)
         .start()
         .unwrap();
@@ -71,4 +81,4 @@ macro_rules! families {
     };
 }
 
-families!(epoll files jobs memory parallel pipes processes signals sockets threads time);
+families!(epoll files jobs memory parallel pipes processes signals sockets threads time wakeups);

@@ -38,6 +38,7 @@ pub(crate) fn map(memory: &Memory) -> Result<u64, Errno> {
     let backing = |offset| Backing::File {
         file: Arc::clone(file),
         offset,
+        writable: false,
     };
     let read = Protection::READ;
     let start = map.map(Placement::Hint(0), PAGE + image, read, false, backing(0))?;

@@ -57,7 +57,12 @@ impl File for Random {
             let mut chunk = [0; 256];
             let wanted = chunk.len().min(to.remaining());
             random::fill(&mut chunk[..wanted]);
-            done += to.put(&chunk[..wanted])?;
+            match to.put(&chunk[..wanted]) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
         }
         Ok(done)
     }

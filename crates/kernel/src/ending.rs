@@ -11,11 +11,11 @@ use boot_contract::events;
 use boot_contract::status::{EPITAPH, Ending};
 use linux_abi::layout::SigInfo;
 use linux_abi::raw::general::{SIGKILL, SIGTERM};
-use machine::cpu::CodeAddress;
+use machine::cpu::{CodeAddress, StoppedAt};
 use machine::dev::{power, power_button_pressed};
 
 use crate::task::{SignalTarget, Task, send_signal};
-use crate::{console, event, files};
+use crate::{console, event, files, task};
 
 fn end(ending: Ending, status: u32) -> ! {
     event::report(
@@ -111,6 +111,26 @@ fn kernel_out_of_memory() -> ! {
     power::exit(Ending::OutOfMemory.code())
 }
 
+fn print_caller(address: u64) {
+    let address = CodeAddress(address);
+    console::print(format_args!("  called from {address}\n"));
+}
+
+/// Prints what another CPU was doing.
+fn print_other_cpu(number: usize, place: StoppedAt) {
+    match place {
+        StoppedAt::Nowhere => console::print(format_args!("CPU {number} does not react\n")),
+        StoppedAt::Ring3(address) => {
+            console::print(format_args!("CPU {number} ran a process at {address:#x}\n"));
+        }
+        StoppedAt::Kernel { instruction, .. } => {
+            let at = CodeAddress(instruction);
+            console::print(format_args!("CPU {number} was at {at}\n"));
+        }
+    }
+    place.callers(print_caller);
+}
+
 /// The kernel found a bug in itself: leaves an epitaph and ends the machine. Uses no memory and
 /// no lock, and survives a second panic.
 pub fn panicked(info: &PanicInfo<'_>) -> ! {
@@ -138,10 +158,9 @@ pub fn panicked(info: &PanicInfo<'_>) -> ! {
                 location.line()
             ));
         }
-        machine::cpu::backtrace(|address| {
-            let address = CodeAddress(address);
-            console::print(format_args!("  called from {address}\n"));
-        });
+        machine::cpu::backtrace(print_caller);
+        machine::cpu::each_stopped(print_other_cpu);
+        task::print_threads();
         machine::dev::debug::write(b"@unibeam 0 exit kind=panic status=0\n");
     }
     power::exit(Ending::Panic.code())

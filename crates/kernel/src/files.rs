@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use linux_abi::Errno;
 use spin::Once;
 use vfs::{
-    Clock, File, FileKind, Follow, Inode, LoadError, LockOwner, OpenFile, OpenFlags, Timespec, Tree,
+    Clock, Executing, File, FileKind, Follow, Inode, LoadError, LockOwner, OpenFile, OpenFlags,
+    Timespec, Tree,
 };
 
 use crate::clock;
@@ -64,21 +65,23 @@ pub(crate) fn first_process() -> Option<&'static Arc<Process>> {
     FIRST_PROCESS.get()
 }
 
-/// Opens a file to run it.
+/// Opens a file to run it; nobody can write to it meanwhile.
 ///
 /// # Errors
-/// `ENOENT` and others of the lookup; `EACCES` for anything that is not an executable file.
+/// `ENOENT` and others of the lookup; `EACCES` for anything that is not an executable file,
+/// `ETXTBSY` for one that is open for writing.
 pub(crate) fn open_program(
     context: &FileSystemContext,
     path: &[u8],
-) -> Result<Arc<dyn File>, Errno> {
+) -> Result<(Arc<dyn File>, Executing), Errno> {
     let inode = tree().lookup(&context.cwd, path, Follow::Yes)?;
     if inode.kind() != FileKind::Regular {
         return Err(Errno::EACCES);
     }
     inode.check_access(true)?;
+    let executing = inode.execute()?;
     let file = tree().open_inode(&inode, OpenFlags::empty())?;
-    Ok(Arc::clone(file.file()))
+    Ok((Arc::clone(file.file()), executing))
 }
 
 /// The whole of a file, for the kernel's own use.
@@ -123,10 +126,9 @@ pub(crate) fn closed(process: &Process, file: Arc<OpenFile>) {
     }
 }
 
-/// Closes everything, when a process ends.
+/// Closes everything, when a process ends; what another process shares stays open there.
 pub(crate) fn close_all(process: &Process) {
-    let files = process.files().close_range(0..=u32::MAX);
-    for file in files {
+    for file in process.leave_files() {
         closed(process, file);
     }
 }

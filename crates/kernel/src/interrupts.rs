@@ -1,4 +1,5 @@
-//! What interrupts are about. They are served on the way to ring 3 and when idle.
+//! What interrupts are about. They are served on the way to ring 3, when idle, and in the middle of
+//! long system calls.
 
 use machine::cpu::take_pending;
 use machine::dev::{Irq, interrupt};

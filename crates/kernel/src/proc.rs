@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use vfs::{DynamicDirectory, DynamicEntry, Errno, FileKind, Producer, Tree};
 
 use crate::memory::{Backing, PAGE, Protection, Vma};
+use crate::sched::busy_time;
 use crate::task::{Process, all_processes, find_process, find_task};
-use crate::{clock, host};
+use crate::{clock, files, host};
 
 /// Nanoseconds in a tick of the times in /proc, of which 100 make a second.
 const TICK: u64 = clock::SECOND / 100;
@@ -166,32 +167,39 @@ fn cpu_info() -> String {
 fn memory_info() -> String {
     let memory = machine::mem::statistics();
     let (total, free) = (memory.total / 1024, memory.free / 1024);
+    let files = files::tree().size();
+    let files = (files.blocks - files.free_blocks) * files.block_size / 1024;
+    let kernel = machine::mem::kernel_usage();
+    let (heap, stacks, spare) = (
+        kernel.heap / 1024,
+        kernel.stacks / 1024,
+        kernel.spare / 1024,
+    );
+    // What the kernel has to spare it keeps for itself, so it is not available.
     format!(
         "MemTotal:       {total:8} kB\nMemFree:        {free:8} kB\nMemAvailable:   {free:8} kB\n\
          Buffers:               0 kB\nCached:                0 kB\nSwapTotal:             0 kB\n\
-         SwapFree:              0 kB\n"
+         SwapFree:              0 kB\nShmem:          {files:8} kB\nSlab:           {:8} kB\n\
+         SReclaimable:   {spare:8} kB\nSUnreclaim:     {heap:8} kB\nKernelStack:    {stacks:8} kB\n",
+        heap + spare,
     )
 }
 
 fn statistics() -> String {
-    let used: u64 = all_processes()
-        .iter()
-        .map(|process| process.cpu_time() + process.children_cpu_time())
-        .sum();
-    let cpus = machine::cpu::count() as u64;
-    let all = (clock::now() * cpus).saturating_sub(used);
-    // Use is not measured for each CPU: it counts as spread evenly.
-    let line = |name: &str, share: u64| {
-        let (busy, idle) = (used / TICK / share, all / TICK / share);
-        format!("{name} {busy} 0 0 {idle} 0 0 0 0 0 0\n")
+    let now = clock::now();
+    let line = |name: &str, busy: u64, cpus: u64| {
+        let idle = (now * cpus).saturating_sub(busy) / TICK;
+        format!("{name} {} 0 0 {idle} 0 0 0 0 0 0\n", busy / TICK)
     };
-    let each: String = (0..cpus)
-        .map(|number| line(&format!("cpu{number}"), cpus))
+    let busy: Vec<u64> = (0..machine::cpu::count()).map(busy_time).collect();
+    let each: String = (0..)
+        .zip(&busy)
+        .map(|(number, &busy)| line(&format!("cpu{number}"), busy, 1))
         .collect();
+    let all = line("cpu ", busy.iter().sum(), busy.len() as u64);
     let boot = (clock::wall_offset().max(0) as u64) / clock::SECOND;
     format!(
-        "{}{each}intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running 1\nprocs_blocked 0\n",
-        line("cpu ", 1),
+        "{all}{each}intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running 1\nprocs_blocked 0\n",
         all_processes().len()
     )
 }
@@ -317,7 +325,7 @@ fn map_line(vma: &Vma) -> String {
     };
     let (offset, inode) = match &vma.backing {
         Backing::Anonymous => (0, 0),
-        Backing::File { file, offset } => (*offset, file.stat().inode),
+        Backing::File { file, offset, .. } => (*offset, file.stat().inode),
     };
     format!(
         "{:08x}-{:08x} {}{}{}{} {offset:08x} 00:00 {inode} {}\n",

@@ -10,6 +10,10 @@
 //! - A CPU announces that it is idle, looks once more for work and only then halts; whoever adds a
 //!   task looks for idle CPUs afterwards. So either the CPU sees the task or it gets an interrupt.
 //!
+//! A task has a turn of some milliseconds of processor time. When it is used up and others wait, the
+//! task goes behind them; among those that wait, who got its turn first goes first. So a task that
+//! mostly sleeps runs as soon as it is woken: its turn is old, and that of a busy one is new.
+//!
 //! Lock order: a task's wake-up state, then one queue; never two queues.
 
 use alloc::collections::VecDeque;
@@ -19,12 +23,47 @@ use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use machine::cpu::{self, MAX_CPUS, Thread, exit_to, switch_to, wait_for_interrupt};
 use spin::{Mutex, Once};
 
-use crate::task::Task;
+use crate::task::{CpuClock, Task};
+use crate::timers::NEVER;
 use crate::{clock, interrupts, timers};
 
-/// How long a task may run while others wait: 3 ms, about what Linux gives with a few runnable
-/// tasks (base slice of EEVDF).
-const SLICE: u64 = 3_000_000;
+/// Processor time of a turn: 3 ms, about what Linux gives with a few runnable tasks (base slice of
+/// EEVDF).
+const TURN: u64 = 3_000_000;
+/// By how much the turn of a woken task must be older for the running one to be interrupted:
+/// tasks that wake each other all the time need not change places at each wake-up.
+const MARGIN: u64 = 1_000_000;
+
+/// The turn of a task.
+#[derive(Default)]
+pub(crate) struct Turn {
+    /// When it began; 0 before the first.
+    since: AtomicU64,
+    /// Processor time of the task up to then.
+    used_before: AtomicU64,
+}
+
+impl Turn {
+    fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
+    }
+
+    fn left(&self, used: u64) -> u64 {
+        let before = self.used_before.load(Ordering::Relaxed);
+        TURN.saturating_sub(used.saturating_sub(before))
+    }
+
+    fn renew(&self, used: u64, now: u64) {
+        self.since.store(now, Ordering::Relaxed);
+        self.used_before.store(used, Ordering::Relaxed);
+    }
+
+    fn renew_if_over(&self, used: u64, now: u64) {
+        if self.since() == 0 || self.left(used) == 0 {
+            self.renew(used, now);
+        }
+    }
+}
 
 /// One CPU.
 struct Cpu {
@@ -32,8 +71,14 @@ struct Cpu {
     tasks: Mutex<VecDeque<Arc<Task>>>,
     /// How many there are, to be read without the lock.
     waiting: AtomicUsize,
-    /// The running task has to give way at the next chance.
+    /// The running task has to see whether others go first, at the next chance.
     give_way: AtomicBool,
+    /// Since when the running task has its turn; 0 without one.
+    turn_since: AtomicU64,
+    /// When its turn will be used up.
+    turn_end: AtomicU64,
+    /// How long tasks have run here.
+    busy: CpuClock,
     /// Runs when no task does.
     idle: Once<Arc<Thread>>,
 }
@@ -43,6 +88,9 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
         tasks: Mutex::new(VecDeque::new()),
         waiting: AtomicUsize::new(0),
         give_way: AtomicBool::new(false),
+        turn_since: AtomicU64::new(0),
+        turn_end: AtomicU64::new(NEVER),
+        busy: CpuClock::new(),
         idle: Once::new(),
     }
 }; MAX_CPUS];
@@ -70,27 +118,52 @@ impl Cpu {
         self.waiting.store(tasks.len(), Ordering::Relaxed);
     }
 
-    /// Takes the first task that `suits`.
+    /// Takes the task with the oldest turn of those that `suit`.
     fn take(&self, suits: impl Fn(&Task) -> bool) -> Option<Arc<Task>> {
         if self.waiting() == 0 {
             return None;
         }
         let mut tasks = self.tasks.lock();
-        let index = tasks.iter().position(|task| suits(task))?;
+        let candidates = tasks.iter().enumerate().filter(|(_, task)| suits(task));
+        let (index, _) = candidates.min_by_key(|(_, task)| task.turn.since())?;
         let task = tasks.remove(index);
         self.waiting.store(tasks.len(), Ordering::Relaxed);
         task
     }
 }
 
+impl Cpu {
+    /// A task runs from now on, or none.
+    fn begin(&self, task: Option<&Task>, now: u64) {
+        let (since, end) = match task {
+            Some(task) => (task.turn.since(), now + task.turn.left(task.cpu.at(now))),
+            None => (0, NEVER),
+        };
+        self.turn_since.store(since, Ordering::Relaxed);
+        self.turn_end.store(end, Ordering::Relaxed);
+    }
+
+    /// Whether the running task has to make room for one whose turn began at `since`.
+    fn gives_way_to(&self, since: u64, now: u64) -> bool {
+        self.turn_end.load(Ordering::Relaxed) <= now
+            || since + MARGIN < self.turn_since.load(Ordering::Relaxed)
+    }
+
+    /// Sees to it that this CPU's running task makes room for those that wait when its turn ends.
+    fn watch_turn(&self, now: u64) {
+        let end = self.turn_end.load(Ordering::Relaxed);
+        match end <= now {
+            true => self.give_way.store(true, Ordering::Relaxed),
+            false => timers::set_slice(end.min(now + TURN)),
+        }
+    }
+}
+
 /// Makes a task runnable that is in no queue.
 pub(crate) fn enqueue(task: Arc<Task>) {
-    let own = cpu::number();
-    if cpu::count() == 1 {
-        CPUS[own].add(task);
-        timers::set_slice(clock::now() + SLICE);
-        return;
-    }
+    let (own, now) = (cpu::number(), clock::now());
+    task.turn.renew_if_over(task.cpu.at(now), now);
+    let since = task.turn.since();
     let leaving = task.thread().is_running();
     let target = if leaving {
         task.last_cpu()
@@ -102,14 +175,21 @@ pub(crate) fn enqueue(task: Arc<Task>) {
     } else {
         task.affinity()
     };
-    CPUS[target].add(task);
+    let cpu = &CPUS[target];
+    cpu.add(task);
     if target == own {
-        timers::set_slice(clock::now() + SLICE);
+        cpu.watch_turn(now);
     }
     // The task is in the queue before anyone's idleness is looked at.
     fence(Ordering::SeqCst);
-    let woken = wake_one(helpers, target);
-    if !woken && target != own && !timers::has_slice(target) {
+    if cpu::count() > 1 && wake_one(helpers, target) {
+        return;
+    }
+    let gives_way = cpu.gives_way_to(since, now);
+    if gives_way {
+        cpu.give_way.store(true, Ordering::Relaxed);
+    }
+    if target != own && (gives_way || !timers::has_slice(target)) {
         cpu::interrupt(target);
     }
 }
@@ -155,12 +235,41 @@ fn next() -> Option<Arc<Task>> {
     let own = cpu::number();
     let task = CPUS[own]
         .take(|task| task.may_run_on(own))
-        .or_else(|| steal(own))?;
-    task.set_cpu(own);
-    if CPUS[own].waiting() > 0 {
-        timers::set_slice(clock::now() + SLICE);
+        .or_else(|| steal(own));
+    begin(task.as_ref());
+    task
+}
+
+/// This CPU runs `task` from now on, or idles.
+fn begin(task: Option<&Arc<Task>>) {
+    let (number, now) = (cpu::number(), clock::now());
+    let cpu = &CPUS[number];
+    cpu.begin(task.map(|task| &**task), now);
+    if let Some(task) = task {
+        task.set_cpu(number);
+        if cpu.waiting() > 0 {
+            cpu.watch_turn(now);
+        }
     }
-    Some(task)
+}
+
+/// The current thread runs `task` from now on.
+pub(crate) fn started(task: &Task) {
+    let now = clock::now();
+    task.cpu.start(now);
+    this_cpu().busy.start(now);
+}
+
+/// The current thread does not run its task any more, for now.
+fn stopped(task: &Task) {
+    let now = clock::now();
+    task.cpu.stop(now);
+    this_cpu().busy.stop(now);
+}
+
+/// How long tasks have run on CPU `number`, in nanoseconds.
+pub(crate) fn busy_time(number: usize) -> u64 {
+    CPUS[number].busy.at(clock::now())
 }
 
 fn steal(own: usize) -> Option<Arc<Task>> {
@@ -178,7 +287,7 @@ fn evict() {
     }
 }
 
-/// Notes that the running task's slice is over.
+/// Notes that the running task's turn is over, or will be soon.
 pub(crate) fn slice_over() {
     let cpu = this_cpu();
     cpu.give_way.store(true, Ordering::Relaxed);
@@ -193,7 +302,7 @@ pub(crate) fn slice_over() {
 pub(crate) fn look_around() {
     let cpu = this_cpu();
     if cpu.waiting() > 0 {
-        timers::set_slice(clock::now() + SLICE);
+        cpu.watch_turn(clock::now());
     }
 }
 
@@ -205,7 +314,7 @@ pub(crate) fn kick(task: &Task) {
     }
 }
 
-/// Runs others now if the current task has used up its slice or may not run here any more. Called
+/// Runs another task now if one goes first or the current one may not run here any more. Called
 /// on the way to ring 3.
 pub(crate) fn give_way_if_due(current: &Arc<Task>) {
     let cpu = this_cpu();
@@ -214,25 +323,34 @@ pub(crate) fn give_way_if_due(current: &Arc<Task>) {
         cpu.give_way.store(false, Ordering::Relaxed);
     }
     if due || !current.may_run_on(cpu::number()) {
-        yield_now(current);
+        let now = clock::now();
+        current.turn.renew_if_over(current.cpu.at(now), now);
+        give_way(current);
     }
 }
 
-/// Lets every other task that waits for this CPU run first.
+/// Ends the turn of the current task: every other one that waits for this CPU runs first.
 pub(crate) fn yield_now(current: &Arc<Task>) {
+    let now = clock::now();
+    current.turn.renew(current.cpu.at(now), now);
+    give_way(current);
+}
+
+/// Runs whoever has an older turn than the current task.
+fn give_way(current: &Arc<Task>) {
     let own = cpu::number();
-    let next = CPUS[own].take(|task| task.may_run_on(own));
-    if next.is_none() && current.may_run_on(own) {
+    let stays = current.may_run_on(own);
+    let limit = if stays { current.turn.since() } else { NEVER };
+    let next = CPUS[own].take(|task| task.may_run_on(own) && task.turn.since() < limit);
+    if next.is_none() && stays {
+        begin(Some(current));
         return;
     }
     CPUS[own].add(Arc::clone(current));
-    timers::set_slice(clock::now() + SLICE);
-    if let Some(next) = &next {
-        next.set_cpu(own);
-    }
-    current.cpu.stop();
+    begin(next.as_ref());
+    stopped(current);
     switch(next);
-    current.cpu.start();
+    started(current);
 }
 
 /// Switches to a task, or to the idle thread.
@@ -249,15 +367,18 @@ fn thread_of(next: Option<Arc<Task>>) -> Arc<Thread> {
 
 /// Runs other tasks until someone makes `current` runnable again.
 pub(crate) fn block(current: &Arc<Task>) {
+    stopped(current);
     let next = next();
     // It may have been made runnable already.
     if !next.as_ref().is_some_and(|next| Arc::ptr_eq(next, current)) {
         switch(next);
     }
+    started(current);
 }
 
 /// Ends the current kernel thread; its task is in no queue any more.
 pub(crate) fn exit_current() -> ! {
+    this_cpu().busy.stop(clock::now());
     let next = thread_of(next());
     exit_to(next)
 }

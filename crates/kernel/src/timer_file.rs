@@ -104,15 +104,27 @@ impl Alarm for TimerFile {
     fn expire(&self, now: u64) {
         {
             let mut state = self.state.lock();
-            state.timer = None;
             state.advance(now);
-            // Else it is set again when read: a short interval that nobody looks at costs no
-            // interrupts.
-            if state.expirations == 0 {
-                self.arm(&mut state);
+            // What went off may have been replaced meanwhile.
+            if !state.timer.is_some_and(timers::is_set) {
+                state.timer = None;
+                // Else it is set again when read: a short interval that nobody looks at costs no
+                // interrupts.
+                if state.expirations == 0 {
+                    self.arm(&mut state);
+                }
             }
         }
         self.waiters.wake(Events::IN);
+    }
+}
+
+impl Drop for TimerFile {
+    fn drop(&mut self) {
+        // Else it would keep memory until it goes off, which may be never.
+        if let Some(timer) = self.state.get_mut().timer {
+            timers::cancel(timer);
+        }
     }
 }
 

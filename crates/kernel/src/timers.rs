@@ -35,7 +35,7 @@ static QUEUE: Mutex<Queue> = Mutex::new(Queue {
 });
 
 /// No point in time.
-const NEVER: u64 = u64::MAX;
+pub(crate) const NEVER: u64 = u64::MAX;
 
 /// The timer of one CPU. Only that CPU changes it; `armed` goes up only under the queue's lock.
 struct Hardware {
@@ -88,6 +88,11 @@ pub(crate) fn set(deadline: u64, alarm: Weak<dyn Alarm>) -> TimerId {
     queue.alarms.insert(id, alarm);
     queue.cover();
     id
+}
+
+/// Whether a timer has neither expired nor been cancelled.
+pub(crate) fn is_set(id: TimerId) -> bool {
+    QUEUE.lock().alarms.contains_key(&id)
 }
 
 /// Forgets a timer; one that has expired is ignored.

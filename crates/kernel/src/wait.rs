@@ -8,7 +8,7 @@ use vfs::{Events, WaitQueue, Waiter};
 
 use crate::task::Task;
 use crate::timers::{self, Alarm};
-use crate::{clock, sched};
+use crate::{clock, interrupts, sched};
 
 /// A task's wake-up state.
 #[derive(Default)]
@@ -20,6 +20,13 @@ struct Wakeup {
     woken: bool,
     /// The task is in no run queue, waiting for `woken`.
     blocked: bool,
+}
+
+impl WakeState {
+    /// Whether the task is blocked, for a dying kernel: also if that cannot be told.
+    pub(crate) fn may_be_blocked(&self) -> bool {
+        self.0.try_lock().is_none_or(|state| state.blocked)
+    }
 }
 
 /// Why a wait ended without its condition.
@@ -79,10 +86,23 @@ impl Task {
             }
             state.blocked = true;
         }
-        self.cpu.stop();
         sched::block(self);
-        self.cpu.start();
         self.wake_state().0.lock().woken = false;
+    }
+
+    /// In the middle of long work, with no lock held: serves interrupts, and lets others run if it
+    /// is their turn.
+    ///
+    /// # Errors
+    /// If a signal wants to be handled: then the work should end early.
+    pub(crate) fn pause(self: &Arc<Self>) -> Result<(), Interruption> {
+        machine::cpu::let_interrupts_in();
+        interrupts::service();
+        sched::give_way_if_due(self);
+        match self.has_signal() {
+            true => Err(Interruption::Signal),
+            false => Ok(()),
+        }
     }
 
     /// Blocks until `ready` gives a value. `ready` is called again after each wake-up; whoever
@@ -106,7 +126,8 @@ impl Task {
             if deadline.is_some_and(|deadline| clock::now() >= deadline) {
                 break Err(Interruption::TimedOut);
             }
-            if let (None, Some(deadline)) = (timer, deadline) {
+            // Again if it went off early, by the clock of another CPU.
+            if let Some(deadline) = deadline.filter(|_| !timer.is_some_and(timers::is_set)) {
                 let weak: Weak<dyn Alarm> = Arc::downgrade(self) as _;
                 timer = Some(timers::set(deadline, weak));
             }

@@ -58,8 +58,8 @@ pub use pipe::{PipeEnd, pipe};
 pub use socket::{Received, RecvFlags, SendMessage, Shutdown, Socket};
 pub use terminal::{LineDiscipline, Readiness};
 pub use tree::{
-    Clock, DynamicDirectory, DynamicEntry, FileSystemSize, Follow, Inode, LoadError, Opener,
-    Producer, RenameFlags, TimeChange, Tree, device_number,
+    Clock, DynamicDirectory, DynamicEntry, Executing, FileSystemSize, Follow, Inode, LoadError,
+    Opener, Producer, RenameFlags, TimeChange, Tree, device_number,
 };
 pub use unix::{UnixDomain, UnixKind, UnixSocket};
 pub use wait::{WaitQueue, Waiter};

@@ -88,7 +88,7 @@ impl MemoryMap {
     fn populate(&mut self, vma: &Vma, page: UserPage, access: Access) -> Result<(), Errno> {
         match &vma.backing {
             Backing::Anonymous => self.populate_anonymous(vma, page),
-            Backing::File { file, offset } => {
+            Backing::File { file, offset, .. } => {
                 let offset = offset + (page.address() - vma.start);
                 self.populate_file(vma, page, access, file.as_ref(), offset)
             }

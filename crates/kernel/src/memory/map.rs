@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use linux_abi::Errno;
 use machine::mem::{OutOfMemory, PageTable, Root, USER_END};
 use spin::Mutex;
+use vfs::Executing;
 
 use super::vma::{Backing, Protection, Vma};
 use super::{PAGE, page_up};
@@ -36,6 +37,8 @@ pub(crate) struct MemoryMap {
     top: u64,
     brk_start: u64,
     brk: u64,
+    /// Keeps the program from being written to.
+    program: Option<Arc<Executing>>,
 }
 
 /// Where a new mapping goes.
@@ -90,6 +93,7 @@ impl Memory {
         }
         child.vmas = map.vmas.clone();
         (child.top, child.brk_start, child.brk) = (map.top, map.brk_start, map.brk);
+        child.program = map.program.clone();
         Ok(Arc::new(Self {
             map: Mutex::new(child),
         }))
@@ -107,6 +111,7 @@ impl MemoryMap {
             top: USER_END - STACK_GAP - jitter,
             brk_start: 0,
             brk: 0,
+            program: None,
         })
     }
 
@@ -116,6 +121,11 @@ impl MemoryMap {
         self.brk = address;
     }
 
+    /// Notes the program that runs here.
+    pub(crate) fn set_program(&mut self, program: Executing) {
+        self.program = Some(Arc::new(program));
+    }
+
     /// The mapping that holds `address`.
     pub(crate) fn find(&self, address: u64) -> Option<&Vma> {
         self.vmas
@@ -123,6 +133,14 @@ impl MemoryMap {
             .next_back()
             .map(|(_, vma)| vma)
             .filter(|vma| address < vma.end)
+    }
+
+    /// The mappings that have a part in `start..end`.
+    fn overlapping(&self, start: u64, end: u64) -> impl Iterator<Item = &Vma> {
+        let before = self.find(start).filter(|vma| vma.start < start);
+        before
+            .into_iter()
+            .chain(self.vmas.range(start..end).map(|(_, vma)| vma))
     }
 
     /// All mappings in order of address.
@@ -296,6 +314,12 @@ impl MemoryMap {
         let end = range_end(start, size)?;
         self.require_mapped(start, end)?;
         self.require_room()?;
+        if !self
+            .overlapping(start, end)
+            .all(|vma| vma.allows(protection))
+        {
+            return Err(Errno::EACCES);
+        }
         for mut vma in self.take_range(start, end) {
             vma.protection = protection;
             let flags = protection.page_flags();

@@ -229,6 +229,8 @@ fn as_fault(error: Errno) -> Errno {
 struct Cursor {
     slices: Vec<UserSlice>,
     next: usize,
+    /// Bytes that may be used for now.
+    open: usize,
 }
 
 impl Cursor {
@@ -239,14 +241,20 @@ impl Cursor {
             slice.size = slice.size.min(left);
             left -= slice.size;
         }
-        Self { slices, next: 0 }
+        Self {
+            slices,
+            next: 0,
+            open: usize::MAX,
+        }
+    }
+
+    fn total(&self) -> usize {
+        let slices = &self.slices[self.next..];
+        slices.iter().map(|slice| slice.size).sum()
     }
 
     fn remaining(&self) -> usize {
-        self.slices[self.next..]
-            .iter()
-            .map(|slice| slice.size)
-            .sum()
+        self.total().min(self.open)
     }
 
     /// Calls `f(address, offset, count)` for pieces that together have at most `size` bytes.
@@ -256,6 +264,7 @@ impl Cursor {
         size: usize,
         mut f: impl FnMut(u64, usize, usize) -> Result<(), Errno>,
     ) -> Result<usize, Errno> {
+        let size = size.min(self.open);
         let mut done = 0;
         while done < size {
             let Some(slice) = self.slices.get_mut(self.next) else {
@@ -282,6 +291,7 @@ impl Cursor {
             }
             slice.address += count as u64;
             slice.size -= count;
+            self.open -= count;
             done += count;
         }
         Ok(done)
@@ -301,6 +311,18 @@ impl<'a> UserSink<'a> {
             memory,
             cursor: Cursor::new(slices),
         }
+    }
+}
+
+impl UserSink<'_> {
+    /// Bytes that are left in all.
+    pub(crate) fn total(&self) -> usize {
+        self.cursor.total()
+    }
+
+    /// Takes no more than `most` bytes from now on.
+    pub(crate) fn limit(&mut self, most: usize) {
+        self.cursor.open = most;
     }
 }
 
@@ -330,6 +352,18 @@ impl<'a> UserSource<'a> {
             memory,
             cursor: Cursor::new(slices),
         }
+    }
+}
+
+impl UserSource<'_> {
+    /// Bytes that are left in all.
+    pub(crate) fn total(&self) -> usize {
+        self.cursor.total()
+    }
+
+    /// Gives no more than `most` bytes from now on.
+    pub(crate) fn limit(&mut self, most: usize) {
+        self.cursor.open = most;
     }
 }
 

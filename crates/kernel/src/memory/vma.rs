@@ -41,6 +41,8 @@ pub(crate) enum Backing {
         file: Arc<dyn File>,
         /// Offset in bytes, a multiple of the page size.
         offset: u64,
+        /// The file was open for writing: a shared mapping may become writable.
+        writable: bool,
     },
 }
 
@@ -73,6 +75,20 @@ impl Vma {
         part
     }
 
+    /// Whether the mapping may get `protection`: a shared one of a file that was opened for reading
+    /// only may not become writable (mprotect(2)).
+    pub(crate) fn allows(&self, protection: Protection) -> bool {
+        let read_only = self.shared
+            && matches!(
+                self.backing,
+                Backing::File {
+                    writable: false,
+                    ..
+                }
+            );
+        !(read_only && protection.contains(Protection::WRITE))
+    }
+
     /// Whether `next`, which starts where this ends, continues this mapping.
     pub(crate) fn continues_with(&self, next: &Self) -> bool {
         let same_origin = match (&self.backing, &next.backing) {
@@ -81,12 +97,18 @@ impl Vma {
                 Backing::File {
                     file: a,
                     offset: at,
+                    writable,
                 },
                 Backing::File {
                     file: b,
                     offset: next_at,
+                    writable: next_writable,
                 },
-            ) => Arc::ptr_eq(a, b) && at + (self.end - self.start) == *next_at,
+            ) => {
+                Arc::ptr_eq(a, b)
+                    && at + (self.end - self.start) == *next_at
+                    && writable == next_writable
+            }
             _ => false,
         };
         same_origin

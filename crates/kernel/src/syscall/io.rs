@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use linux_abi::Errno;
 use linux_abi::layout::SigInfo;
 use linux_abi::raw::general as raw;
-use vfs::{FileKind, OpenFile, SliceSource, Source, VecSink};
+use vfs::{FileKind, OpenFile, SliceSource, VecSink};
 
 use super::{Call, Result};
 use crate::memory::{UserSink, UserSlice, UserSource};
@@ -65,12 +65,42 @@ fn one(address: u64, size: u64) -> Vec<UserSlice> {
     }]
 }
 
+/// Bytes that are moved before interrupts, signals and other tasks get a chance.
+const STEP: usize = 1 << 20;
+
+/// Moves up to `total` bytes by `step`, which is given where to go on and how many to move. What
+/// can block is asked once: it gives what it has.
+fn in_steps(
+    c: &Call<'_>,
+    file: &OpenFile,
+    total: usize,
+    mut step: impl FnMut(usize, usize) -> Result<usize>,
+) -> Result {
+    let can_block = file.file().wait_queue().is_some();
+    let mut done = 0;
+    loop {
+        let most = (total - done).min(STEP);
+        match step(done, most) {
+            Ok(count) => {
+                done += count;
+                if count < most || done == total || can_block || c.task.pause().is_err() {
+                    return Ok(done as u64);
+                }
+            }
+            Err(_) if done > 0 => return Ok(done as u64),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 fn read_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
     let file = c.file(fd)?;
     let memory = c.memory();
     let mut sink = UserSink::new(&memory, slices);
-    let count = blocking(c.task, &file, false, never, || file.read(&mut sink))?;
-    Ok(count as u64)
+    in_steps(c, &file, sink.total(), |_, most| {
+        sink.limit(most);
+        blocking(c.task, &file, false, never, || file.read(&mut sink))
+    })
 }
 
 /// Writes everything, as far as nothing fails; blocks as often as needed.
@@ -78,15 +108,23 @@ fn write_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
     let file = c.file(fd)?;
     let memory = c.memory();
     let mut source = UserSource::new(&memory, slices);
-    let total = source.remaining();
-    let takes_parts = file.is_nonblocking() || file.file().stat().kind == FileKind::CharDevice;
+    let total = source.total();
+    let is_terminal =
+        file.file().stat().kind == FileKind::CharDevice && file.file().wait_queue().is_some();
+    let takes_parts = file.is_nonblocking() && file.file().wait_queue().is_some() || is_terminal;
     let mut done = 0;
     loop {
+        source.limit((total - done).min(STEP));
         let wrote = blocking(c.task, &file, false, never, || file.write(&mut source));
         match signal_broken_pipe(c, wrote) {
             // A non-blocking file takes what it can, and so does a slow terminal; others take
             // all. Counted, not asked of the source: a device may take bytes without looking.
-            Ok(count) if count > 0 && done + count < total && !takes_parts => done += count,
+            Ok(count) if count > 0 && done + count < total && !takes_parts => {
+                done += count;
+                if c.task.pause().is_err() {
+                    return Ok(done as u64);
+                }
+            }
             Ok(count) => return Ok((done + count) as u64),
             Err(_) if done > 0 => return Ok(done as u64),
             Err(error) => return Err(error),
@@ -116,16 +154,22 @@ fn read_at(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>, offset: u64) -> Result
     let file = c.file(fd)?;
     let offset = checked_offset(&file, offset)?;
     let memory = c.memory();
-    file.read_at(offset, &mut UserSink::new(&memory, slices))
-        .map(|count| count as u64)
+    let mut sink = UserSink::new(&memory, slices);
+    in_steps(c, &file, sink.total(), |done, most| {
+        sink.limit(most);
+        file.read_at(offset + done as u64, &mut sink)
+    })
 }
 
 fn write_at(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>, offset: u64) -> Result {
     let file = c.file(fd)?;
     let offset = checked_offset(&file, offset)?;
     let memory = c.memory();
-    file.write_at(offset, &mut UserSource::new(&memory, slices))
-        .map(|count| count as u64)
+    let mut source = UserSource::new(&memory, slices);
+    in_steps(c, &file, source.total(), |done, most| {
+        source.limit(most);
+        file.write_at(offset + done as u64, &mut source)
+    })
 }
 
 fn checked_offset(file: &OpenFile, offset: u64) -> Result {
@@ -205,9 +249,8 @@ pub(super) fn pwritev2(
     }
 }
 
-/// Most bytes moved by one sendfile(2), which may move fewer than asked for: between two files
-/// it never waits, so nothing else runs meanwhile.
-const SENDFILE_MAX: u64 = 4 << 20;
+/// Most bytes moved by one sendfile(2).
+const SENDFILE_MAX: u64 = 0x7fff_f000;
 /// Bytes moved by sendfile(2) in one step.
 const SENDFILE_CHUNK: usize = 64 * 1024;
 
@@ -238,9 +281,13 @@ pub(super) fn sendfile(c: &mut Call<'_>, to: u64, from: u64, offset: u64, count:
         }
         let mut rest = SliceSource(&bytes);
         let wrote = blocking(c.task, &target, false, never, || target.write(&mut rest));
-        let moved = bytes.len() - rest.remaining();
-        (done, position) = (done + moved as u64, position + moved as u64);
-        result = wrote.map(drop);
+        // Counted, not asked of the source: a device may take bytes without looking.
+        let moved = *wrote.as_ref().unwrap_or(&0) as u64;
+        (done, position) = (done + moved, position + moved);
+        result = match wrote {
+            Ok(_) => c.task.pause().map_err(Errno::from),
+            Err(error) => Err(error),
+        };
     }
     match offset {
         0 => *source.position() = position,

@@ -58,6 +58,7 @@ pub(super) fn mmap(
         Backing::File {
             file: Arc::clone(file.file()),
             offset,
+            writable: file.is_writable(),
         }
     };
     let placement = match flags {
@@ -101,6 +102,7 @@ fn anonymous(shared: bool, size: u64) -> Result<Backing> {
     Ok(Backing::File {
         file: Arc::clone(file.file()),
         offset: 0,
+        writable: true,
     })
 }
 

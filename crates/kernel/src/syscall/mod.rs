@@ -82,6 +82,7 @@ pub(crate) fn set_trace(on: bool) {
 pub(crate) fn serve(task: &Arc<Task>, context: &mut UserContext) -> Option<Interrupted> {
     let r = context.registers();
     let (number, args) = (r.rax, [r.rdi, r.rsi, r.rdx, r.r10, r.r8, r.r9]);
+    task.set_call(number);
     let result = dispatch(&mut Call { task, context }, number, args);
     if TRACE.load(Ordering::Relaxed) {
         trace(task, number, &args, &result);

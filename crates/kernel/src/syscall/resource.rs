@@ -172,6 +172,9 @@ pub(super) fn getrandom(c: &mut Call<'_>, to: u64, size: u64, flags: u64) -> Res
         random::fill(&mut chunk[..count]);
         memory.write(to.wrapping_add(done), &chunk[..count])?;
         done += count as u64;
+        if done.is_multiple_of(crate::memory::PAGE) && c.task.pause().is_err() {
+            return Ok(done);
+        }
     }
     Ok(size)
 }

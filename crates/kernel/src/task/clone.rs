@@ -8,7 +8,7 @@ use linux_abi::raw::general as raw;
 use machine::cpu::{FpuState, UserContext};
 use spin::Mutex;
 
-use super::process::Inheritance;
+use super::process::{Inheritance, SharedFiles};
 use super::signal::TaskSignals;
 use super::{AlternateStack, Process, Task, exit, table};
 use crate::sched;
@@ -111,9 +111,14 @@ pub(crate) fn clone_task(
     let child = Task::create(&process, id, child_context, FpuState::current(), signals)
         .inspect_err(|_| {
             if !request.has(THREAD) {
+                drop(process.leave_files());
                 exit::remove_child(parent.process(), &process);
             }
         })?;
+    // Whoever ends all threads told those in the list: this one if it came later.
+    if request.has(THREAD) && parent.is_ending() {
+        child.tell_to_end();
+    }
     child.set_name(&parent.name());
     set_up_child(parent, &child, request);
     sched::enqueue(Arc::clone(&child));
@@ -156,9 +161,9 @@ fn fork_process(
         old.memory().fork()?
     };
     let files = if request.has(FILES) {
-        Arc::clone(old.shared_files())
+        old.shared_files().share()
     } else {
-        Arc::new(Mutex::new(old.files().clone()))
+        SharedFiles::new(old.files().clone())
     };
     let context = if request.has(FS) {
         Arc::clone(old.shared_context())

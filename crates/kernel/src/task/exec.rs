@@ -8,10 +8,10 @@ use linux_abi::raw::auxvec;
 use machine::cpu::{FpuState, UserContext, features};
 use machine::mem::USER_END;
 use spin::Mutex;
-use vfs::{FdTable, File, VecSink};
+use vfs::{Executing, FdTable, File, VecSink};
 
 use super::exit::{FIRST_PROCESS, end_other_threads, release_thread_memory};
-use super::process::{FileSystemContext, Inheritance, ProcessInfo};
+use super::process::{FileSystemContext, Inheritance, ProcessInfo, SharedFiles};
 use super::signal::{ProcessSignals, TaskSignals};
 use super::{AlternateStack, Process, Task, table};
 use crate::elf::{self, ElfFile, SegmentKind};
@@ -61,7 +61,7 @@ pub(crate) fn start_program(
     debug_assert_eq!(pid, FIRST_PROCESS);
     let inheritance = Inheritance {
         memory: loaded.memory,
-        files: Arc::new(Mutex::new(files)),
+        files: SharedFiles::new(files),
         context: Arc::new(Mutex::new(context)),
         signals: ProcessSignals::default(),
         info: loaded.info,
@@ -87,7 +87,7 @@ impl Task {
     /// execve(2): replaces the program of the process. On success the caller continues in it.
     ///
     /// # Errors
-    /// As execve(2); nothing has changed then.
+    /// As execve(2); nothing has changed then. `EINTR` in a thread that ends.
     pub(crate) fn exec(
         self: &Arc<Self>,
         program: Program,
@@ -96,7 +96,7 @@ impl Task {
         let process = self.process();
         let directory = process.context().clone();
         let loaded = load(program, &directory)?;
-        end_other_threads(self);
+        end_other_threads(self)?;
         self.become_first();
         release_thread_memory(self);
         self.thread.set_address_space(loaded.memory.root());
@@ -123,11 +123,11 @@ impl Task {
 fn load(mut program: Program, context: &FileSystemContext) -> Result<Loaded, Errno> {
     let path = program.path.clone();
     for _ in 0..=MAX_SCRIPTS {
-        let file = files::open_program(context, &program.path)?;
+        let (file, executing) = files::open_program(context, &program.path)?;
         let head = read_exact_or_less(file.as_ref(), 0, SCRIPT_LINE)?;
         match script_interpreter(&head) {
             Some(interpreter) => program = interpreted(program, interpreter)?,
-            None => return load_elf(&path, program, &file, context),
+            None => return load_elf(&path, program, (&file, executing), context),
         }
     }
     Err(Errno::ELOOP)
@@ -176,11 +176,12 @@ fn read_exact_or_less(file: &dyn File, offset: u64, size: usize) -> Result<Vec<u
 fn load_elf(
     path: &[u8],
     program: Program,
-    file: &Arc<dyn File>,
+    (file, executing): (&Arc<dyn File>, Executing),
     context: &FileSystemContext,
 ) -> Result<Loaded, Errno> {
     let elf = ElfFile::read(file.as_ref())?;
     let memory = Memory::new()?;
+    memory.lock().set_program(executing);
     let jitter = u64::from(random::next_u32() & 0xff_ffff) * PAGE;
     let bias = if elf.position_independent {
         PROGRAM_BASE + jitter
@@ -194,7 +195,7 @@ fn load_elf(
     let mut entry = bias.wrapping_add(elf.entry);
     let mut interpreter_base = 0;
     if let Some(interpreter) = &elf.interpreter {
-        let file = files::open_program(context, interpreter)?;
+        let (file, _loading) = files::open_program(context, interpreter)?;
         let elf = ElfFile::read(file.as_ref()).map_err(|_| Errno::ENOEXEC)?;
         let size = page_up(elf.end()).ok_or(Errno::ENOEXEC)?;
         let hole = memory.lock().map(
@@ -269,6 +270,7 @@ fn map_segment(
         let backing = Backing::File {
             file: Arc::clone(file),
             offset: page_down(segment.offset),
+            writable: false,
         };
         let size = file_end - first;
         let mut map = memory.lock();

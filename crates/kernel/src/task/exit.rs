@@ -1,6 +1,7 @@
 //! How threads and processes end, and how parents learn of it (exit(2), wait4(2)).
 
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use linux_abi::Errno;
@@ -10,7 +11,7 @@ use vfs::Events;
 
 use super::process::WaitStatus;
 use super::stop::{CONTINUED, STOPPED};
-use super::{Process, SignalTarget, Task, send_signal, table};
+use super::{Process, SignalSet, SignalTarget, Task, send_signal, table};
 use crate::{ending, files, futex};
 
 /// Number of the first process, with which the machine ends.
@@ -72,8 +73,19 @@ pub(crate) fn exit_process(task: &Arc<Task>, code: u32) {
 /// Ends all threads of a process; `status` is encoded as for wait4(2). The first call counts.
 pub(super) fn end_process(process: &Process, status: WaitStatus) {
     process.ending.lock().get_or_insert(status);
-    for task in process.threads() {
-        task.end();
+    end_threads(process, |_| true);
+}
+
+/// Tells threads to end. All are told before the list of threads changes again, so that none can
+/// start another one that goes on (see `clone`).
+fn end_threads(process: &Process, which: impl Fn(&Arc<Task>) -> bool) {
+    let told: Vec<Arc<Task>> = {
+        let threads = process.threads.lock();
+        let told = threads.iter().filter(|task| which(task));
+        told.inspect(|task| task.tell_to_end()).cloned().collect()
+    };
+    for task in told {
+        task.interrupt();
     }
 }
 
@@ -91,6 +103,7 @@ pub(super) fn finish(task: Arc<Task>) {
     if last {
         finish_process(&process);
     } else {
+        process.retarget_signals(&task, SignalSet(!task.blocked().0));
         process.changed.wake(Events::all());
     }
 }
@@ -110,7 +123,9 @@ fn finish_process(process: &Arc<Process>) {
         ending::program_ended(status);
     }
     files::close_all(process);
-    for child in core::mem::take(&mut *process.children.lock()) {
+    process.release_memory();
+    let children = core::mem::take(&mut *process.children.lock());
+    for child in children {
         child.orphan();
         if child.ended.load(Ordering::Acquire) {
             table::remove_process(child.pid());
@@ -216,12 +231,18 @@ fn report(child: &Process, options: WaitOptions) -> Option<WaitStatus> {
 }
 
 /// Ends all other threads of the process and waits until they are gone (for exec).
-pub(super) fn end_other_threads(task: &Arc<Task>) {
+///
+/// # Errors
+/// `EINTR` if another thread was first, or the process ends.
+pub(super) fn end_other_threads(task: &Arc<Task>) -> Result<(), Errno> {
     let process = task.process();
-    for other in process.threads() {
-        if !Arc::ptr_eq(&other, task) {
-            other.end();
-        }
-    }
+    // Told under the lock of the list: of two threads, the first to get there tells the other.
+    end_threads(process, |other| {
+        !task.is_ending() && !Arc::ptr_eq(other, task)
+    });
     task.wait_uninterrupted(&process.changed, || process.threads.lock().len() == 1);
+    match task.is_ending() {
+        true => Err(Errno::EINTR),
+        false => Ok(()),
+    }
 }

@@ -4,6 +4,7 @@ mod clone;
 mod exec;
 mod exit;
 mod process;
+mod report;
 mod run;
 mod signal;
 mod stop;
@@ -20,7 +21,7 @@ use machine::cpu::{FpuState, Thread, UserContext};
 use spin::Mutex;
 
 use crate::memory::Memory;
-use crate::sched;
+use crate::sched::{self, Turn};
 use crate::wait::WakeState;
 
 pub(crate) use clone::{CloneRequest, clone_task};
@@ -29,12 +30,13 @@ pub(crate) use exit::{
     WaitOptions, WaitTarget, child_info, exit_process, exit_thread, wait_for_child,
 };
 pub(crate) use process::{FileSystemContext, Process};
+pub(crate) use report::print_threads;
 pub(crate) use run::Interrupted;
 pub(crate) use signal::{AlternateStack, SignalSet, SignalTarget, restore_context, send_signal};
 pub(crate) use table::{all_processes, find_process, find_task};
+pub(crate) use usage::CpuClock;
 
 use signal::TaskSignals;
-use usage::CpuClock;
 
 /// A thread of a process.
 pub(crate) struct Task {
@@ -49,6 +51,10 @@ pub(crate) struct Task {
     last_cpu: AtomicUsize,
     /// The CPUs that may run it, one bit each.
     affinity: AtomicU64,
+    /// Number of the system call it made last.
+    call: AtomicU64,
+    /// When it goes first, see [`sched`].
+    pub(crate) turn: Turn,
     /// Processor time used.
     pub(crate) cpu: CpuClock,
     signals: Mutex<TaskSignals>,
@@ -92,7 +98,9 @@ impl Task {
             wake_state: WakeState::default(),
             last_cpu: AtomicUsize::new(machine::cpu::number()),
             affinity: AtomicU64::new(u64::MAX),
-            cpu: CpuClock::default(),
+            call: AtomicU64::new(u64::MAX),
+            turn: Turn::default(),
+            cpu: CpuClock::new(),
             signals: Mutex::new(signals),
             ending: AtomicBool::new(false),
             clear_child_tid: AtomicU64::new(0),
@@ -137,6 +145,11 @@ impl Task {
 
     pub(crate) fn wake_state(&self) -> &WakeState {
         &self.wake_state
+    }
+
+    /// Notes which system call the thread makes.
+    pub(crate) fn set_call(&self, number: u64) {
+        self.call.store(number, Ordering::Relaxed);
     }
 
     /// The CPU that runs it, or ran it last.
@@ -192,8 +205,13 @@ impl Task {
 
     /// Tells the thread to end at the next chance.
     fn end(&self) {
-        self.ending.store(true, Ordering::Relaxed);
+        self.tell_to_end();
         self.interrupt();
+    }
+
+    /// As [`end`](Self::end), without waking it up.
+    fn tell_to_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     /// Whether the thread has been told to end.

@@ -2,10 +2,10 @@
 
 use alloc::sync::{Arc, Weak};
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 
-use spin::{Mutex, MutexGuard};
-use vfs::{FdTable, WaitQueue};
+use spin::{Mutex, MutexGuard, Once};
+use vfs::{FdTable, OpenFile, WaitQueue};
 
 use super::exit::FIRST_PROCESS;
 use super::signal::ProcessSignals;
@@ -33,6 +33,29 @@ pub(crate) struct ProcessInfo {
     pub command_line: Vec<u8>,
 }
 
+/// The descriptors of a process, or of several that share them (`CLONE_FILES`).
+pub(super) struct SharedFiles {
+    table: Mutex<FdTable>,
+    /// Processes that have not ended.
+    users: AtomicUsize,
+}
+
+impl SharedFiles {
+    /// The descriptors of one process.
+    pub(super) fn new(table: FdTable) -> Arc<Self> {
+        Arc::new(Self {
+            table: Mutex::new(table),
+            users: AtomicUsize::new(1),
+        })
+    }
+
+    /// The same descriptors for one process more.
+    pub(super) fn share(self: &Arc<Self>) -> Arc<Self> {
+        self.users.fetch_add(1, Ordering::Relaxed);
+        Arc::clone(self)
+    }
+}
+
 /// How a process ended, as wait4(2) encodes it.
 pub(super) type WaitStatus = u32;
 
@@ -45,7 +68,7 @@ pub(crate) struct Process {
     pub(super) children: Mutex<Vec<Arc<Process>>>,
     pub(super) threads: Mutex<Vec<Arc<Task>>>,
     memory: Mutex<Arc<Memory>>,
-    files: Arc<Mutex<FdTable>>,
+    files: Arc<SharedFiles>,
     context: Arc<Mutex<FileSystemContext>>,
     pub(super) signals: Mutex<ProcessSignals>,
     group: AtomicU32,
@@ -69,7 +92,7 @@ pub(crate) struct Process {
 /// What a new process inherits.
 pub(super) struct Inheritance {
     pub(super) memory: Arc<Memory>,
-    pub(super) files: Arc<Mutex<FdTable>>,
+    pub(super) files: Arc<SharedFiles>,
     pub(super) context: Arc<Mutex<FileSystemContext>>,
     pub(super) signals: ProcessSignals,
     pub(super) info: ProcessInfo,
@@ -140,16 +163,38 @@ impl Process {
     }
 
     pub(super) fn set_memory(&self, memory: Arc<Memory>) {
-        *self.memory.lock() = memory;
+        let before = core::mem::replace(&mut *self.memory.lock(), memory);
+        // Taking an address space down takes other locks, and long.
+        drop(before);
+    }
+
+    /// Gives the memory up when all threads are gone: a process that waits for its parent needs
+    /// none.
+    pub(super) fn release_memory(&self) {
+        static NONE: Once<Arc<Memory>> = Once::new();
+        // Without memory for an empty address space the old one stays until the parent comes.
+        if let Ok(none) = NONE.try_call_once(Memory::new) {
+            self.set_memory(Arc::clone(none));
+        }
     }
 
     /// The open files, locked.
     pub(crate) fn files(&self) -> MutexGuard<'_, FdTable> {
-        self.files.lock()
+        self.files.table.lock()
     }
 
-    pub(super) fn shared_files(&self) -> &Arc<Mutex<FdTable>> {
+    pub(super) fn shared_files(&self) -> &Arc<SharedFiles> {
         &self.files
+    }
+
+    /// The open files, closed unless another process shares them: this one has ended, or never
+    /// began.
+    pub(crate) fn leave_files(&self) -> Vec<Arc<OpenFile>> {
+        let last = self.files.users.fetch_sub(1, Ordering::AcqRel) == 1;
+        match last {
+            true => self.files().close_range(0..=u32::MAX),
+            false => self.files().iter().map(|(_, file)| file).cloned().collect(),
+        }
     }
 
     /// Working directory and mask, locked.

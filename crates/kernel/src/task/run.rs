@@ -22,14 +22,18 @@ pub(crate) struct Interrupted {
 
 /// Runs a task to its end.
 pub(super) fn run(task: Arc<Task>, mut context: UserContext) {
-    task.cpu.start();
-    while !task.is_ending() {
-        let interrupted = step(&task, &mut context);
-        sched::give_way_if_due(&task);
+    sched::started(&task);
+    let mut interrupted = None;
+    loop {
         // Last: a signal that comes later finds the task running, and interrupts it.
         if task.has_signal() || interrupted.is_some() {
             signal::deliver(&task, &mut context, interrupted);
         }
+        if task.is_ending() {
+            break;
+        }
+        interrupted = step(&task, &mut context);
+        sched::give_way_if_due(&task);
     }
     exit::finish(task);
 }

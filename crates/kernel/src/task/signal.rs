@@ -318,14 +318,16 @@ impl Task {
 
     /// Sets the blocked signals.
     pub(crate) fn set_blocked(&self, set: SignalSet) {
-        self.signals.lock().blocked = set.blockable();
+        let before = core::mem::replace(&mut self.signals.lock().blocked, set.blockable());
+        self.process
+            .retarget_signals(self, SignalSet(set.blockable().0 & !before.0));
     }
 
     /// Sets the blocked signals until the current call has returned and handlers have run.
     pub(crate) fn set_blocked_for_call(&self, set: SignalSet) {
-        let mut own = self.signals.lock();
-        own.saved = Some(own.blocked);
-        own.blocked = set.blockable();
+        let before = self.blocked();
+        self.set_blocked(set);
+        self.signals.lock().saved = Some(before);
     }
 
     /// Ends the effect of [`set_blocked_for_call`](Self::set_blocked_for_call), unless a signal
@@ -369,6 +371,23 @@ impl Process {
             }
         }
         old
+    }
+
+    /// Wakes other threads for signals of the process that `task` may have been woken for and
+    /// will not take, because it blocks them now or ends (`retarget_shared_pending` of Linux).
+    pub(super) fn retarget_signals(&self, task: &Task, which: SignalSet) {
+        let left = match which.0 {
+            0 => 0,
+            which => self.signals.lock().pending.set().0 & which,
+        };
+        if left == 0 {
+            return;
+        }
+        for other in self.threads() {
+            if !core::ptr::eq(&*other, task) && left & !other.blocked().0 != 0 {
+                other.interrupt();
+            }
+        }
     }
 
     /// Forgets waiting signals, of the process and its threads.

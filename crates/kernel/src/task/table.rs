@@ -65,6 +65,19 @@ pub(crate) fn find_task(tid: u32) -> Option<Arc<Task>> {
     TABLE.lock().tasks.get(&tid)?.upgrade()
 }
 
+/// Calls `f` for every thread, unless the table is in use; returns whether it was not. For a
+/// dying kernel: no thread is dropped here, whoever else gives it up.
+pub(super) fn try_each_task(f: impl Fn(&Task)) -> bool {
+    let Some(table) = TABLE.try_lock() else {
+        return false;
+    };
+    for task in table.tasks.values().filter_map(Weak::upgrade) {
+        f(&task);
+        core::mem::forget(task);
+    }
+    true
+}
+
 /// The process with this number; ended ones count until their parent has waited.
 pub(crate) fn find_process(pid: u32) -> Option<Arc<Process>> {
     TABLE.lock().processes.get(&pid)?.upgrade()

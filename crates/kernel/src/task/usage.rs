@@ -8,37 +8,44 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use super::{Process, Task};
 use crate::clock;
 
-/// The value of `since` while the thread does not run.
-const STOPPED: u64 = 0;
+/// Set while the clock runs.
+const RUNNING: u64 = 1 << 63;
 
-/// The processor time of one thread. Only the thread itself starts and stops it.
-#[derive(Default)]
-pub(crate) struct CpuClock {
-    /// Nanoseconds before the thread was last switched to.
-    used: AtomicU64,
-    /// When it was.
-    since: AtomicU64,
-}
+/// A clock of processor time: of a thread, or of a processor. Only whoever runs starts and stops
+/// it; all may read it, so that it is one word: the time used, or, with [`RUNNING`], the point in
+/// time at which it would have started from 0.
+pub(crate) struct CpuClock(AtomicU64);
 
 impl CpuClock {
-    /// The thread has been switched to.
-    pub(crate) fn start(&self) {
-        self.since.store(clock::now(), Ordering::Relaxed);
+    /// A clock at 0 that does not run.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicU64::new(0))
     }
 
-    /// The thread is about to be switched from.
-    pub(crate) fn stop(&self) {
-        self.used.store(self.now(), Ordering::Relaxed);
-        self.since.store(STOPPED, Ordering::Relaxed);
+    /// The clock runs from `now` on.
+    pub(crate) fn start(&self, now: u64) {
+        let start = now.saturating_sub(self.at(now));
+        self.0.store(start | RUNNING, Ordering::Relaxed);
+    }
+
+    /// The clock stops at `now`.
+    pub(crate) fn stop(&self, now: u64) {
+        self.0.store(self.at(now), Ordering::Relaxed);
+    }
+
+    /// Nanoseconds used up to `now`.
+    pub(crate) fn at(&self, now: u64) -> u64 {
+        let word = self.0.load(Ordering::Relaxed);
+        if word & RUNNING == 0 {
+            word
+        } else {
+            now.saturating_sub(word & !RUNNING)
+        }
     }
 
     /// Nanoseconds used up to now.
     pub(crate) fn now(&self) -> u64 {
-        let running = match self.since.load(Ordering::Relaxed) {
-            STOPPED => 0,
-            since => clock::now().saturating_sub(since),
-        };
-        self.used.load(Ordering::Relaxed) + running
+        self.at(clock::now())
     }
 }
 

@@ -11,6 +11,7 @@ mod fpu;
 mod hardening;
 mod per_cpu;
 mod start;
+mod stop;
 mod symbols;
 mod thread;
 pub(crate) mod tlb;
@@ -22,7 +23,8 @@ use core::arch::asm;
 pub use backtrace::backtrace;
 pub use features::{CpuFeatures, features};
 pub use fpu::FpuState;
-pub use start::{count, interrupt, number, start_others, stop_others};
+pub use start::{count, interrupt, number, start_others};
+pub use stop::{StoppedAt, each_stopped, stop_others};
 pub use symbols::CodeAddress;
 pub use thread::{
     Thread, adopt_boot_thread, current_tag, current_thread, exit_to, set_exit_hook, switch_to,
@@ -55,6 +57,13 @@ pub fn wait_for_interrupt() {
     // SAFETY: `sti` takes effect after the next instruction, so no interrupt can slip in before
     // the halt; handlers only note the vector.
     unsafe { asm!("sti", "hlt", "cli", options(nostack)) };
+}
+
+/// Lets interrupts arrive that came meanwhile; [`take_pending`] tells which. For the middle of long
+/// work.
+pub fn let_interrupts_in() {
+    // SAFETY: handlers only note the vector. `sti` takes effect after the next instruction.
+    unsafe { asm!("sti", "nop", "cli", options(nostack)) };
 }
 
 /// Stops this CPU for good.

@@ -63,8 +63,6 @@ static UP: AtomicBool = AtomicBool::new(false);
 static GO: AtomicBool = AtomicBool::new(false);
 /// Where CPUs that come up go; set before any is started.
 static MAIN: Once<fn() -> !> = Once::new();
-/// Set when CPUs that get a non-maskable interrupt have to stop.
-static STOPPING: AtomicBool = AtomicBool::new(false);
 
 /// How many CPUs run. They are numbered from 0, the boot CPU.
 pub fn count() -> usize {
@@ -199,19 +197,4 @@ pub fn interrupt(number: usize) {
         let apic = shared(number).apic.load(Ordering::Relaxed);
         local.send(apic, controller::WAKE_VECTOR);
     }
-}
-
-/// Stops all other CPUs, wherever they are. For the end of the machine.
-pub fn stop_others() {
-    if count() > 1
-        && let Some(local) = controller::local_apic()
-    {
-        STOPPING.store(true, Ordering::SeqCst);
-        local.stop_others();
-    }
-}
-
-/// Whether a non-maskable interrupt means that this CPU has to stop.
-pub(super) fn is_stopping() -> bool {
-    STOPPING.load(Ordering::SeqCst)
 }

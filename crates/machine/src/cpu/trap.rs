@@ -6,7 +6,7 @@ use core::sync::atomic::Ordering;
 
 use super::descriptors::{FAULT_STACK, KERNEL_CODE, TablePointer};
 use super::per_cpu::this_cpu;
-use super::start::is_stopping;
+use super::stop;
 use super::symbols::CodeAddress;
 use super::user::UserFrame;
 use crate::dev::interrupt;
@@ -109,8 +109,14 @@ unsafe extern "C" fn machine_kernel_trap(frame: *const UserFrame) {
         note_interrupt(frame.vector);
         return;
     }
-    if frame.vector == NON_MASKABLE && is_stopping() {
-        super::halt_forever();
+    if frame.vector == NON_MASKABLE {
+        if !stop::is_asked() {
+            stop::stop_here(frame);
+        }
+        panic!(
+            "asked what it does by a non-maskable interrupt\n  at {}\n{frame}",
+            CodeAddress(frame.rip)
+        );
     }
     let fault_address: u64;
     // SAFETY: reads a register.

@@ -133,13 +133,17 @@ trap_common:
     add rsp, 16
     iretq
 
-// Traps that run on the fault stack whatever they interrupted; they do not return.
+// Traps that run on the fault stack whatever they interrupted; they do not return. They may come
+// between swapgs and the change of rings, so what counts is whose GS base it is.
 trap_fatal:
-    test byte ptr [rsp + 24], 3
-    jz 1f
-    swapgs
-1:  push_registers
+    push_registers
     cld
+    mov ecx, 0xc0000101                 // MSR_GS_BASE; the kernel's is in the upper half
+    rdmsr
+    test edx, edx
+    js 1f
+    swapgs
+1:
     mov rdi, rsp
     and rsp, -16
     call machine_kernel_trap

@@ -37,6 +37,13 @@ pub(super) struct UserFrame {
 
 const _: () = assert!(size_of::<UserFrame>() == 176);
 
+impl UserFrame {
+    /// The frame pointer.
+    pub(super) fn rbp(&self) -> u64 {
+        self.general.rbp
+    }
+}
+
 impl fmt::Display for UserFrame {
     /// The registers, for an epitaph.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,12 @@ const OVERHEAD: usize = 4096;
 #[global_allocator]
 static HEAP: talc::TalcLock<spin::Mutex<()>, Growing> = talc::TalcLock::new(Growing { end: None });
 
+/// Bytes of the heap: all, and those in use.
+pub(super) fn sizes() -> (usize, usize) {
+    let counters = *HEAP.lock().counters();
+    (counters.claimed_bytes, counters.allocated_bytes)
+}
+
 /// Maps frames at the end of the heap when the allocator runs dry.
 #[derive(Debug)]
 struct Growing {

@@ -15,6 +15,7 @@ mod kernel_image;
 mod kernel_table;
 mod stack;
 mod table;
+mod usage;
 
 use core::arch::asm;
 use core::ptr::NonNull;
@@ -22,6 +23,7 @@ use core::ptr::NonNull;
 pub use frames::{Frame, MemoryStatistics, statistics};
 pub use kernel_image::write_to_own_code;
 pub use table::{OutOfMemory, PageFlags, PageTable, Root, UserPage};
+pub use usage::{KernelUsage, kernel_usage};
 
 pub(crate) use kernel_table::{low_root, map_mmio};
 pub(crate) use stack::KernelStack;

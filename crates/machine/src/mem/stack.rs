@@ -23,6 +23,14 @@ static SLOTS: Mutex<Slots> = Mutex::new(Slots {
     mapped: 0,
 });
 
+/// Bytes of kernel stacks: all, and those in use.
+pub(super) fn sizes() -> (usize, usize) {
+    let slots = SLOTS.lock();
+    let mapped = slots.mapped as usize;
+    let used = mapped - slots.unused.len();
+    (mapped * STACK_SIZE, used * STACK_SIZE)
+}
+
 /// A kernel stack, returned to the pool of stacks when dropped.
 pub(crate) struct KernelStack {
     slot: u32,

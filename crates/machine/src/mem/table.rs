@@ -254,7 +254,7 @@ impl PageTable {
     /// know any more by then: first all become inaccessible, then they go.
     pub fn unmap_range(&mut self, start: u64, end: u64) {
         let mut known = false;
-        self.for_each_entry(start, end, |table, index, entry, _| {
+        for_each_entry(self.root.table, start, end, |table, index, entry, _| {
             known |= entry & PRESENT != 0;
             table.set(index, entry & !PRESENT);
         });
@@ -262,7 +262,7 @@ impl PageTable {
             tlb::flush(&self.root, start, end);
         }
         let mut removed = 0;
-        self.for_each_entry(start, end, |table, index, entry, _| {
+        for_each_entry(self.root.table, start, end, |table, index, entry, _| {
             table.set(index, 0);
             removed += 1;
             // SAFETY: the entry owned this reference and was just cleared.
@@ -275,7 +275,7 @@ impl PageTable {
     /// to become writable only when the mapping is `shared`: copy-on-write is the fault handler's.
     pub fn protect_range(&mut self, start: u64, end: u64, flags: PageFlags, shared: bool) {
         let (mut changed, mut lost) = (false, false);
-        self.for_each_entry(start, end, |table, index, entry, _| {
+        for_each_entry(self.root.table, start, end, |table, index, entry, _| {
             let mut bits = flags.bits();
             if flags.write && !shared && !is_unique(entry) {
                 bits &= !WRITE;
@@ -303,13 +303,18 @@ impl PageTable {
         shared: bool,
     ) -> Result<(), OutOfMemory> {
         let mut result = Ok(());
-        self.for_each_entry(start, end, |table, index, entry, address| {
-            let entry = if shared { entry } else { entry & !WRITE };
-            table.set(index, entry);
-            if result.is_ok() {
-                result = child.adopt(address, entry);
-            }
-        });
+        for_each_entry(
+            self.root.table,
+            start,
+            end,
+            |table, index, entry, address| {
+                let entry = if shared { entry } else { entry & !WRITE };
+                table.set(index, entry);
+                if result.is_ok() {
+                    result = child.adopt(address, entry);
+                }
+            },
+        );
         tlb::flush(&self.root, start, end);
         result
     }
@@ -334,56 +339,25 @@ impl PageTable {
     /// # Errors
     /// When memory for tables is out; pages moved so far stay moved.
     pub fn move_range(&mut self, from: u64, to: u64, size: u64) -> Result<(), OutOfMemory> {
-        let mut offset = 0;
         let mut result = Ok(());
-        while offset < size && result.is_ok() {
-            result = self.move_page(from + offset, to + offset);
-            offset += PAGE;
-        }
+        for_each_entry(
+            self.root.table,
+            from,
+            from + size,
+            |table, index, entry, address| {
+                if result.is_ok() {
+                    result = self.adopt(to + (address - from), entry);
+                }
+                if result.is_ok() {
+                    table.set(index, 0);
+                    self.resident -= 1;
+                    // SAFETY: the entry owned this reference and was just cleared.
+                    drop(unsafe { Frame::from_paddr(entry & ADDRESS) });
+                }
+            },
+        );
         tlb::flush(&self.root, from, from + size);
         result
-    }
-
-    fn move_page(&mut self, from: u64, to: u64) -> Result<(), OutOfMemory> {
-        let index = (from >> 12 & 0x1ff) as usize;
-        let Some(table) = self.leaf(from) else {
-            return Ok(());
-        };
-        let entry = table.get(index);
-        if entry != 0 {
-            self.adopt(to, entry)?;
-            table.set(index, 0);
-            self.resident -= 1;
-            // SAFETY: the entry owned this reference and was just cleared.
-            drop(unsafe { Frame::from_paddr(entry & ADDRESS) });
-        }
-        Ok(())
-    }
-
-    /// Calls `f(table, index, entry, address)` for every mapped page in `start..end`.
-    fn for_each_entry(&self, start: u64, end: u64, mut f: impl FnMut(Table, usize, u64, u64)) {
-        let mut address = start;
-        'next: while address < end {
-            let mut table = self.root.table;
-            for shift in [39, 30, 21] {
-                match table.next((address >> shift & 0x1ff) as usize) {
-                    Some(next) => table = next,
-                    None => {
-                        address = ((address >> shift) + 1) << shift;
-                        continue 'next;
-                    }
-                }
-            }
-            let stop = (((address >> 21) + 1) << 21).min(end);
-            while address < stop {
-                let index = (address >> 12 & 0x1ff) as usize;
-                let entry = table.get(index);
-                if entry != 0 {
-                    f(table, index, entry, address);
-                }
-                address += PAGE;
-            }
-        }
     }
 
     /// Copies from process memory at `address`, as far as pages are mapped readable; returns the
@@ -429,6 +403,32 @@ impl PageTable {
             done += count;
         }
         done
+    }
+}
+
+/// Calls `f(table, index, entry, address)` for every mapped page in `start..end`.
+fn for_each_entry(root: Table, start: u64, end: u64, mut f: impl FnMut(Table, usize, u64, u64)) {
+    let mut address = start;
+    'next: while address < end {
+        let mut table = root;
+        for shift in [39, 30, 21] {
+            match table.next((address >> shift & 0x1ff) as usize) {
+                Some(next) => table = next,
+                None => {
+                    address = ((address >> shift) + 1) << shift;
+                    continue 'next;
+                }
+            }
+        }
+        let stop = (((address >> 21) + 1) << 21).min(end);
+        while address < stop {
+            let index = (address >> 12 & 0x1ff) as usize;
+            let entry = table.get(index);
+            if entry != 0 {
+                f(table, index, entry, address);
+            }
+            address += PAGE;
+        }
     }
 }
 

@@ -75,13 +75,15 @@ impl Tree {
     ///
     /// # Errors
     /// `EISDIR` for directories, `EINVAL` for anything else that is no regular file or a `size`
-    /// below zero, `EFBIG`.
+    /// below zero, `EFBIG`, `ETXTBSY` for a program that runs.
     pub fn truncate(&self, inode: &Arc<Inode>, size: i64) -> Result<(), Errno> {
         let size = u64::try_from(size).map_err(|_| Errno::EINVAL)?;
         if inode.is_directory() {
             return Err(Errno::EISDIR);
         }
-        inode.regular().ok_or(Errno::EINVAL)?.truncate(size)?;
+        let regular = inode.regular().ok_or(Errno::EINVAL)?;
+        let _writes = inode.write_access()?;
+        regular.truncate(size)?;
         inode.touch(self.clock.now());
         Ok(())
     }

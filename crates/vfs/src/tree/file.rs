@@ -6,6 +6,7 @@ use core::any::Any;
 
 use super::Clock;
 use super::inode::{Inode, Node};
+use super::text_busy::WriteAccess;
 use super::walk::Site;
 use crate::{Errno, Events, Extent, File, PageMemory, Sink, Socket, Source, Stat, WaitQueue};
 
@@ -16,6 +17,8 @@ pub(super) struct TreeFile {
     pub(super) site: Option<Site>,
     pub(super) object: Option<Arc<dyn File>>,
     pub(super) clock: Arc<dyn Clock>,
+    /// Held by files that are open for writing.
+    pub(super) _writes: Option<WriteAccess>,
 }
 
 impl TreeFile {

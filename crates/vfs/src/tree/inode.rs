@@ -9,6 +9,7 @@ use spin::{Mutex, Once, RwLock};
 use super::content::Regular;
 use super::directory::{Directory, Place};
 use super::dynamic::Dynamic;
+use super::text_busy::TextUse;
 use crate::pipe::Pipe;
 use crate::{Errno, FileKind, FileLocks, LockOwner, Stat, Timespec};
 
@@ -24,6 +25,7 @@ pub struct Inode {
     pub(crate) node: Node,
     attributes: Mutex<Attributes>,
     locks: Once<Box<FileLocks>>,
+    pub(super) text_use: TextUse,
 }
 
 /// What an inode is.
@@ -98,6 +100,7 @@ impl Inode {
             node,
             attributes: Mutex::new(attributes),
             locks: Once::new(),
+            text_use: TextUse::default(),
         })
     }
 

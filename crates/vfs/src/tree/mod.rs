@@ -16,6 +16,7 @@ mod open;
 mod readdir;
 mod rename;
 mod special;
+mod text_busy;
 mod walk;
 
 use alloc::collections::BTreeMap;
@@ -33,6 +34,7 @@ pub use dynamic::{DynamicDirectory, DynamicEntry};
 pub use inode::{Inode, Producer};
 pub use rename::RenameFlags;
 pub use special::device_number;
+pub use text_busy::Executing;
 pub use walk::Follow;
 
 pub(crate) use inode::Node;

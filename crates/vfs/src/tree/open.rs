@@ -56,8 +56,9 @@ impl Tree {
 
     /// memfd_create(2): a regular file without a name in the tree, open for reading and writing.
     pub fn create_memory_file(&self) -> Arc<OpenFile> {
-        let file = self.file(self.new_regular(&[], 0o777), None, None);
-        OpenFile::new(file, OpenFlags::RDWR)
+        let inode = self.new_regular(&[], 0o777);
+        let file = self.file(inode, None, None, OpenFlags::RDWR);
+        OpenFile::new(file.expect("nobody executes a new file"), OpenFlags::RDWR)
     }
 
     fn find_or_create(
@@ -111,7 +112,7 @@ impl Tree {
         }
         // open(2): O_PATH ignores all but these.
         let kept = OpenFlags::PATH | OpenFlags::DIRECTORY | OpenFlags::NOFOLLOW;
-        let file = self.file(found.inode, found.site, None);
+        let file = self.file(found.inode, found.site, None, kept)?;
         Ok(OpenFile::new(file, flags & kept))
     }
 
@@ -126,7 +127,8 @@ impl Tree {
             return Err(Errno::EINVAL);
         }
         self.lookup(base, path, Follow::Yes)?.directory()?;
-        let file = self.file(self.new_regular(&[], permissions), None, None);
+        let inode = self.new_regular(&[], permissions);
+        let file = self.file(inode, None, None, flags)?;
         Ok(OpenFile::new(file, flags))
     }
 
@@ -140,24 +142,27 @@ impl Tree {
             Node::Device(number) => Some(self.open_device(*number, flags)?),
             Node::Fifo(pipe) => Some(crate::pipe::open_fifo(pipe, flags)?),
         };
-        Ok(OpenFile::new(
-            self.file(found.inode, found.site, object),
-            flags,
-        ))
+        let file = self.file(found.inode, found.site, object, flags)?;
+        Ok(OpenFile::new(file, flags))
     }
 
+    /// # Errors
+    /// `ETXTBSY` if it is to be written to and runs as a program.
     fn file(
         &self,
         inode: Arc<Inode>,
         site: Option<Site>,
         object: Option<Arc<dyn File>>,
-    ) -> Arc<TreeFile> {
-        Arc::new(TreeFile {
+        flags: OpenFlags,
+    ) -> Result<Arc<TreeFile>, Errno> {
+        let writes = wants_write(flags).then(|| inode.write_access());
+        Ok(Arc::new(TreeFile {
+            _writes: writes.transpose()?,
             inode,
             site,
             object,
             clock: self.clock.clone(),
-        })
+        }))
     }
 }
 

@@ -94,6 +94,13 @@ fn contents() {
         let count = sendfile(&to, &from, Some(&mut offset), 100)?;
         Ok((count, offset, fs::read_to_string("j")?))
     });
+    step("sendfile to /dev/null", || {
+        let (from, to) = (
+            File::open("i")?,
+            OpenOptions::new().write(true).open("/dev/null")?,
+        );
+        Ok(sendfile(&to, &from, None, 100)?)
+    });
     step("fsync and fdatasync", || {
         let file = File::open("i")?;
         file.sync_all()?;

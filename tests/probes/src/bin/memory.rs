@@ -371,6 +371,17 @@ fn errors() {
         let count = unsafe { libc::write(std::os::fd::AsRawFd::as_raw_fd(&to), address, 4) };
         checked(count as i32)
     });
+    step(
+        "a shared mapping of a file open for reading stays so",
+        || {
+            fs::write("read-only", [1; PAGE])?;
+            let file = File::open("read-only")?;
+            let shared = Mapping::of_file(&file, PAGE, ProtFlags::READ, MapFlags::SHARED)?;
+            let private = Mapping::of_file(&file, PAGE, ProtFlags::READ, MapFlags::PRIVATE)?;
+            private.protect(0, 1, MprotectFlags::READ | MprotectFlags::WRITE)?;
+            shared.protect(0, 1, MprotectFlags::READ | MprotectFlags::WRITE)
+        },
+    );
     step("the kernel does not write to read-only memory", || {
         let memory = Mapping::private(1)?;
         memory.protect(0, 1, MprotectFlags::READ)?;

@@ -10,8 +10,10 @@ use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, getpgid, getpid, getppid, getsid,
     kill_process, setsid, waitid, waitpid,
 };
+use std::ffi::CString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -272,6 +274,16 @@ fn waits() {
         wait(child)?;
         Ok((there, rustix::process::test_kill_process(child).is_ok()))
     });
+    step("a child that has ended has no memory", || {
+        let child = fork(|| 0)?;
+        waitid(
+            WaitId::Pid(child),
+            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
+        )?;
+        let pages = fs::read_to_string(format!("/proc/{}/statm", child.as_raw_nonzero()))?;
+        wait(child)?;
+        Ok(pages.split(' ').next().map(str::to_owned))
+    });
     step("with SIGCHLD ignored children are not kept", || {
         // SAFETY: no handler.
         unsafe { libc::signal(libc::SIGCHLD, libc::SIG_IGN) };
@@ -356,6 +368,20 @@ fn programs() {
     step("a directory is not a program", || {
         Command::new("./below").status().map(|s| s.code())
     });
+    step("a program that runs cannot be written to", || {
+        let program = std::env::current_exe()?;
+        fs::OpenOptions::new().write(true).open(&program).map(drop)
+    });
+    step("a program that runs cannot be cut", || {
+        let program = CString::new(std::env::current_exe()?.into_os_string().into_vec())?;
+        // SAFETY: the path is a string.
+        checked(unsafe { libc::truncate(program.as_ptr(), 100) })
+    });
+    step("a program that is being written cannot be run", || {
+        fs::copy(std::env::current_exe()?, "copy")?;
+        let _writes = fs::OpenOptions::new().write(true).open("copy")?;
+        Command::new("./copy").arg("1").status().map(|s| s.code())
+    });
     step("a child that is killed", || {
         let mut child = own("sleep").spawn()?;
         let running = child.try_wait()?.is_none();
@@ -399,6 +425,24 @@ fn sharing() {
         file.read_to_string(&mut rest)?;
         Ok(rest)
     });
+    step(
+        "descriptors shared with a child stay open when it ends",
+        || {
+            let (mut reader, mut writer) = io::pipe()?;
+            let mut byte = [0];
+            let flags = libc::CLONE_FILES | libc::SIGCHLD;
+            // SAFETY: as fork(2), apart from the descriptors; the child ends at once.
+            let child = unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } as i32;
+            if child == 0 {
+                // SAFETY: ends the child only.
+                unsafe { libc::_exit(0) };
+            }
+            wait(Pid::from_raw(checked(child)?).ok_or(io::ErrorKind::InvalidData)?)?;
+            writer.write_all(b"x")?;
+            reader.read_exact(&mut byte)?;
+            Ok(byte)
+        },
+    );
     step("a pipe from child to parent", || {
         let (from, to) = rustix::pipe::pipe()?;
         let child = fork(|| rustix::io::write(&to, b"from the child").unwrap_or(0) as u8)?;
