@@ -97,6 +97,8 @@ static KNOWN: &[Known] = &[
     known(SOL_IPV6, uapi::IPV6_MULTICAST_IF, 0, ANY),
     known(SOL_IPV6, uapi::IPV6_MULTICAST_HOPS, 1, Kind::Range(-1, 255)),
     known(SOL_IPV6, uapi::IPV6_MULTICAST_LOOP, 1, Kind::Flag),
+    known(SOL_IPV6, uapi::IPV6_MULTICAST_ALL, 1, Kind::Flag),
+    known(SOL_IPV6, uapi::IPV6_MTU_DISCOVER, 1, Kind::Range(0, 5)),
     known(SOL_IPV6, uapi::IPV6_RECVERR, 0, Kind::Flag),
     known(SOL_IPV6, uapi::IPV6_RECVPKTINFO, 0, Kind::Flag),
     known(SOL_IPV6, uapi::IPV6_RECVHOPLIMIT, 0, Kind::Flag),

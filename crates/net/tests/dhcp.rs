@@ -184,7 +184,7 @@ fn an_address_is_leased_announced_and_renewed() {
     let status = server.client.stack.status();
     assert_eq!(status.address, Some((LEASED, 24)));
     assert_eq!(status.gateway, Some(SERVER));
-    assert_eq!(status.dns, [DNS]);
+    assert_eq!(status.dns, [std::net::IpAddr::V4(DNS)]);
     assert_eq!(status.dhcp_server, Some(SERVER));
     assert_eq!(bell.0.load(Ordering::Relaxed), 1);
     let kinds: Vec<_> = server.requests.iter().map(|request| request.kind).collect();

@@ -7,7 +7,7 @@ use vfs::Shutdown;
 
 use super::block::{Block, Flow, Owner, Phase};
 use super::settings::ORPHAN_TIMEOUT;
-use crate::address::parse_endpoint;
+use crate::address::{parse_endpoint, zone};
 use crate::core::Core;
 use crate::link::LinkName;
 use crate::ports::{PortTable, Scope};
@@ -20,6 +20,7 @@ impl Core {
         if block.bound.is_some() || !matches!(block.phase, Phase::Idle) {
             return Err(Errno::EINVAL);
         }
+        self.check_zone(endpoint.addr, zone(address))?;
         let scope = self.scope(block.family, &block.options, endpoint.addr)?;
         self.tcp_claim(id, scope, endpoint.port)?;
         Ok(())
@@ -34,6 +35,7 @@ impl Core {
             Phase::Open(flow) if flow.reported => return Err(Errno::EISCONN),
             Phase::Open(_) => return self.tcp_connect_result(id, Errno::EALREADY),
         }
+        self.check_zone(remote.addr, zone(address))?;
         self.tcp_start_connect(id, remote)?;
         // On the loopback interface the handshake is over when this returns.
         self.settle();

@@ -14,8 +14,8 @@ use vfs::{
 
 use super::state::{Datagram, UdpState};
 use crate::address::{Family, emit_endpoint};
-use crate::control::ETHERNET_INDEX;
-use crate::core::Core;
+use crate::core::{Core, is_loopback};
+use crate::link::LinkName;
 use crate::options::{Options, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_UDP, emit_integer};
 use crate::readiness::Readiness;
 use crate::slab::Id;
@@ -227,7 +227,11 @@ fn hand_over(
 fn control(datagram: &Datagram, options: &Options) -> Vec<(i32, i32, Vec<u8>)> {
     let hop_limit = i32::from(datagram.hop_limit).to_le_bytes().to_vec();
     let class = datagram.traffic_class;
-    let wanted = |level, name| options.flag(level, name);
+    let of_family = match datagram.to {
+        IpAddress::Ipv4(_) => SOL_IP,
+        IpAddress::Ipv6(_) => SOL_IPV6,
+    };
+    let wanted = |level, name| level == of_family && options.flag(level, name);
     let mut messages = Vec::new();
     if wanted(SOL_IP, uapi::IP_RECVTTL) {
         messages.push((SOL_IP, uapi::IP_TTL as i32, hop_limit.clone()));
@@ -242,17 +246,32 @@ fn control(datagram: &Datagram, options: &Options) -> Vec<(i32, i32, Vec<u8>)> {
         let class = i32::from(class).to_le_bytes().to_vec();
         messages.push((SOL_IPV6, uapi::IPV6_TCLASS as i32, class));
     }
-    if let IpAddress::Ipv4(to) = datagram.to
-        && wanted(SOL_IP, uapi::IP_PKTINFO)
-    {
-        messages.push((SOL_IP, uapi::IP_PKTINFO as i32, packet_info(to)));
+    match datagram.to {
+        IpAddress::Ipv4(to) if wanted(SOL_IP, uapi::IP_PKTINFO) => {
+            messages.push((SOL_IP, uapi::IP_PKTINFO as i32, packet_info(to)));
+        }
+        IpAddress::Ipv6(to) if wanted(SOL_IPV6, uapi::IPV6_RECVPKTINFO) => {
+            // `struct in6_pktinfo`: destination address, interface index.
+            let mut info = to.octets().to_vec();
+            info.extend_from_slice(&arrival_link(to.into()).index().to_le_bytes());
+            messages.push((SOL_IPV6, uapi::IPV6_PKTINFO as i32, info));
+        }
+        _ => {}
     }
     messages
 }
 
+/// The interface that packets to `address` come in by.
+fn arrival_link(address: IpAddress) -> LinkName {
+    match is_loopback(address) {
+        true => LinkName::Loopback,
+        false => LinkName::Ethernet,
+    }
+}
+
 /// `struct in_pktinfo`: interface index, local address, destination address.
 fn packet_info(to: core::net::Ipv4Addr) -> Vec<u8> {
-    let index = if to.is_loopback() { 1 } else { ETHERNET_INDEX };
+    let index = arrival_link(to.into()).index();
     let mut bytes = index.to_le_bytes().to_vec();
     bytes.extend_from_slice(&to.octets());
     bytes.extend_from_slice(&to.octets());

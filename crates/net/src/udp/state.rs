@@ -3,7 +3,6 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
 
 use linux_abi::Errno;
 use linux_abi::raw::net::SO_RCVBUF;
@@ -11,8 +10,10 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 use vfs::Events;
 
-use super::carrier::{Carrier, Parked};
+use super::multicast::Membership;
+use super::packet::Envelope;
 use crate::address::{Family, unspecified};
+use crate::link::LinkName;
 use crate::options::{Options, SOL_SOCKET, Transport};
 use crate::ports::{HashSeed, PortTable, Scope};
 use crate::readiness::Readiness;
@@ -40,6 +41,8 @@ pub(crate) struct UdpState {
     pub(crate) bound: Option<(Scope, u16)>,
     /// What connect(2) set: our address, and the other side.
     pub(crate) peer: Option<(IpAddress, IpEndpoint)>,
+    /// `IP_MULTICAST_IF`: where datagrams to IPv4 groups leave.
+    pub(crate) group_link: Option<LinkName>,
     pub(crate) error: Option<Errno>,
     pub(crate) read_shut: bool,
     pub(crate) write_shut: bool,
@@ -55,6 +58,7 @@ impl UdpState {
             readiness: Readiness::new(Events::OUT),
             bound: None,
             peer: None,
+            group_link: None,
             error: None,
             read_shut: false,
             write_shut: false,
@@ -123,14 +127,22 @@ impl UdpState {
     }
 }
 
+/// A datagram that could not leave yet.
+pub(crate) struct Parked {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) envelope: Envelope,
+    /// The socket it came from.
+    pub(crate) owner: Id,
+    /// When it is given up.
+    pub(crate) expires_at: Instant,
+}
+
 /// All sockets, and what waits to be sent.
 pub(crate) struct UdpTable {
     pub(crate) sockets: Slab<UdpState>,
     pub(crate) ports: PortTable,
     /// Multicast groups and the sockets that joined them.
-    pub(crate) groups: Vec<(Ipv4Addr, Id)>,
-    /// Ready for the next datagram.
-    pub(crate) carrier: Option<Carrier>,
+    pub(crate) groups: Vec<Membership>,
     /// Datagrams that wait for a neighbour's address or a free device.
     pub(crate) parked: VecDeque<Parked>,
     /// When to try them again.
@@ -143,7 +155,6 @@ impl UdpTable {
             sockets: Slab::default(),
             ports: PortTable::new(seed),
             groups: Vec::new(),
-            carrier: None,
             parked: VecDeque::new(),
             retry_at: None,
         }
