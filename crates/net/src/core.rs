@@ -81,7 +81,7 @@ impl Links {
         }
     }
 
-    fn get(&self, name: LinkName) -> Option<&Link> {
+    pub(crate) fn get(&self, name: LinkName) -> Option<&Link> {
         match name {
             LinkName::Loopback => Some(&self.loopback),
             LinkName::Ethernet => self.ethernet.as_deref(),

@@ -8,8 +8,8 @@
 //! - `demux` reads a frame's addresses; hash maps find the one connection it is for, so the cost of
 //!   a packet does not grow with the number of sockets. Each connection owns a smoltcp socket set
 //!   with a single socket.
-//! - `tcp`, `udp` and `netlink` hold the sockets, each implementing [`vfs::File`] and
-//!   [`vfs::Socket`].
+//! - `tcp`, `udp` and `netlink` hold the sockets; `inet` is what the first two have in common.
+//!   Every socket implements [`vfs::File`] and [`vfs::Socket`].
 //! - `addressing` keeps the Ethernet interface's configuration, which comes from `dhcp` and from
 //!   `ipv6`; `control` answers the interface ioctls.
 //! - `neighbour` finds hardware addresses; `fragment` joins packets that came in parts.
@@ -35,6 +35,7 @@ mod demux;
 mod dhcp;
 mod fragment;
 mod icmp;
+mod inet;
 mod ipv6;
 
 mod link;

@@ -147,6 +147,10 @@ impl Options {
         }
     }
 
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
+    }
+
     /// setsockopt(2). What the option does is up to the reader of the value.
     pub(crate) fn set(&mut self, level: i32, name: i32, bytes: &[u8]) -> Result<(), Errno> {
         match (level, name as u32) {

@@ -2,6 +2,7 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bitflags::bitflags;
 
@@ -115,6 +116,13 @@ pub trait Socket: Send + Sync {
     /// # Errors
     /// `ENOTCONN` if not connected.
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno>;
+
+    /// Called before the last descriptor goes: begins to close, and tells how long close(2) waits
+    /// at most until `HUP` says that the other side has everything (`SO_LINGER`, socket(7)).
+    /// `None` if it does not wait.
+    fn linger(&self) -> Option<Duration> {
+        None
+    }
 
     /// setsockopt(2) with the raw option value.
     ///

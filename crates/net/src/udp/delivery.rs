@@ -51,7 +51,7 @@ impl Core {
             IpAddress::Ipv6(_) => (SOL_IPV6, uapi::IPV6_MULTICAST_ALL),
         };
         let socket = self.udp.sockets.get(id);
-        socket.is_some_and(|socket| socket.options.flag(level, name))
+        socket.is_some_and(|socket| socket.inet.options.flag(level, name))
     }
 
     /// Every socket that is bound to a datagram's destination.
@@ -98,7 +98,7 @@ impl Core {
     /// Publishes the readiness of a socket.
     pub(crate) fn udp_refresh(&mut self, id: Id) {
         if let Some(socket) = self.udp.sockets.get(id) {
-            self.wakes.update(&socket.readiness, socket.events());
+            self.wakes.update(&socket.inet.readiness, socket.events());
         }
     }
 
@@ -107,7 +107,7 @@ impl Core {
         if let Some(socket) = self.udp.sockets.get_mut(id)
             && socket.peer.is_some()
         {
-            socket.error = Some(error);
+            socket.inet.error = Some(error);
             self.udp_refresh(id);
         }
     }

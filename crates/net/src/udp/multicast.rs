@@ -113,6 +113,7 @@ impl Core {
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         socket.group_link = Some(link);
         socket
+            .inet
             .options
             .set(SOL_IP, uapi::IP_MULTICAST_IF as i32, &own.octets())
     }
@@ -191,7 +192,7 @@ impl Core {
             IpAddress::Ipv4(_) => socket.group_link.or(self.link_of_index(0)),
             IpAddress::Ipv6(_) if scope != 0 => self.link_of_index(scope),
             IpAddress::Ipv6(_) => {
-                let index = socket.options.value(SOL_IPV6, uapi::IPV6_MULTICAST_IF);
+                let index = socket.inet.options.value(SOL_IPV6, uapi::IPV6_MULTICAST_IF);
                 self.link_of_index(index as u32)
             }
         };

@@ -28,15 +28,15 @@ const RETRY: Duration = Duration::from_secs(1);
 impl Core {
     pub(crate) fn udp_bind(&mut self, id: Id, address: &[u8]) -> Result<(), Errno> {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        let endpoint = parse_endpoint(socket.family, address)?;
-        if socket.bound.is_some() {
+        let endpoint = parse_endpoint(socket.inet.family, address)?;
+        if socket.inet.bound.is_some() {
             return Err(Errno::EINVAL);
         }
         let scope = match endpoint.addr {
             group if group.is_multicast() => Scope::One(group),
             own => {
                 self.check_zone(own, zone(address))?;
-                self.scope(socket.family, &socket.options, own)?
+                self.scope(socket.inet.family, &socket.inet.options, own)?
             }
         };
         self.udp_claim(id, scope, endpoint.port)
@@ -45,19 +45,23 @@ impl Core {
     fn udp_claim(&mut self, id: Id, scope: Scope, port: u16) -> Result<(), Errno> {
         let random = self.platform.random_u32();
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        let binding = Binding::new(id, scope, &socket.options);
+        let binding = Binding::new(id, scope, &socket.inet.options);
         let port = self.udp.ports.claim(port, binding, random)?;
-        socket.bound = Some((scope, port));
+        socket.inet.bound = Some((scope, port));
         Ok(())
     }
 
     /// Gives the socket a port if it has none.
     fn udp_ensure_bound(&mut self, id: Id) -> Result<(), Errno> {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        if socket.bound.is_some() {
+        if socket.inet.bound.is_some() {
             return Ok(());
         }
-        self.udp_claim(id, self.any_scope(socket.family, &socket.options), 0)
+        self.udp_claim(
+            id,
+            self.any_scope(socket.inet.family, &socket.inet.options),
+            0,
+        )
     }
 
     pub(crate) fn udp_connect(&mut self, id: Id, address: &[u8]) -> Result<(), Errno> {
@@ -65,7 +69,7 @@ impl Core {
             return self.udp_set_peer(id, None);
         }
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        let remote = parse_endpoint(socket.family, address)?;
+        let remote = parse_endpoint(socket.inet.family, address)?;
         self.check_zone(remote.addr, zone(address))?;
         let route = self.udp_route(socket, remote.addr, zone(address))?;
         self.udp_ensure_bound(id)?;
@@ -76,7 +80,7 @@ impl Core {
     fn udp_set_peer(&mut self, id: Id, peer: Option<(IpAddress, IpEndpoint)>) -> Result<(), Errno> {
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         socket.peer = peer;
-        if let Some((scope, port)) = socket.bound {
+        if let Some((scope, port)) = socket.inet.bound {
             self.udp.ports.update(port, id, |binding| {
                 binding.scope = peer.map_or(scope, |(local, _)| Scope::One(local));
                 binding.peer = peer.map(|(_, remote)| remote);
@@ -88,6 +92,7 @@ impl Core {
     /// Where datagrams to `remote` go; `zone` is its `sin6_scope_id`.
     fn udp_route(&self, socket: &UdpState, remote: IpAddress, zone: u32) -> Result<Route, Errno> {
         let bound = socket
+            .inet
             .bound_address()
             .filter(|address| !address.is_multicast());
         if remote.is_multicast() && self.group_link(socket, remote, zone)? == LinkName::Loopback {
@@ -98,7 +103,7 @@ impl Core {
             });
         }
         let route = self.route(remote, bound)?;
-        let allowed = socket.options.flag(SOL_SOCKET, uapi::SO_BROADCAST);
+        let allowed = socket.inet.options.flag(SOL_SOCKET, uapi::SO_BROADCAST);
         if self.is_broadcast(route.link, route.remote) && !allowed {
             return Err(Errno::EACCES);
         }
@@ -112,7 +117,7 @@ impl Core {
         message: &SendMessage<'_>,
     ) -> Result<usize, Errno> {
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        if let Some(error) = socket.error.take() {
+        if let Some(error) = socket.inet.error.take() {
             self.udp_refresh(id);
             return Err(error);
         }
@@ -121,7 +126,7 @@ impl Core {
         }
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let remote = match message.address {
-            Some(address) => parse_endpoint(socket.family, address)?,
+            Some(address) => parse_endpoint(socket.inet.family, address)?,
             None => socket.peer.ok_or(Errno::EDESTADDRREQ)?.1,
         };
         if remote.port == 0 {
@@ -131,17 +136,17 @@ impl Core {
         let route = self.udp_route(socket, remote.addr, zone)?;
         self.udp_ensure_bound(id)?;
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        let port = socket.bound.map_or(0, |(_, port)| port);
+        let port = socket.inet.bound.map_or(0, |(_, port)| port);
         let outgoing = Outgoing {
             owner: id,
             link: route.link,
-            loops: route.remote.is_multicast() && loops_back(&socket.options, route.remote),
-            whole: must_stay_whole(&socket.options, route.remote),
+            loops: route.remote.is_multicast() && loops_back(&socket.inet.options, route.remote),
+            whole: must_stay_whole(&socket.inet.options, route.remote),
             envelope: Envelope {
                 local: IpEndpoint::new(route.local, port),
                 remote: IpEndpoint::new(route.remote, remote.port),
-                hop_limit: hop_limit(&socket.options, route.remote),
-                traffic_class: traffic_class(&socket.options, route.remote),
+                hop_limit: hop_limit(&socket.inet.options, route.remote),
+                traffic_class: traffic_class(&socket.inet.options, route.remote),
             },
         };
         self.udp_check_size(&outgoing, from.remaining())?;
@@ -245,7 +250,7 @@ impl Core {
     pub(crate) fn udp_close(&mut self, id: Id) {
         self.udp_leave_all(id);
         let socket = self.udp.sockets.remove(id);
-        if let Some((_, port)) = socket.and_then(|socket| socket.bound) {
+        if let Some((_, port)) = socket.and_then(|socket| socket.inet.bound) {
             self.udp.ports.remove(port, id);
         }
     }

@@ -1,10 +1,8 @@
 //! The state of one UDP socket, and all of them.
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use linux_abi::Errno;
 use linux_abi::raw::net::SO_RCVBUF;
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpEndpoint};
@@ -12,11 +10,11 @@ use vfs::Events;
 
 use super::multicast::Membership;
 use super::packet::Envelope;
-use crate::address::{Family, unspecified};
+use crate::address::Family;
+use crate::inet::Inet;
 use crate::link::LinkName;
 use crate::options::{Options, SOL_SOCKET, Transport};
 use crate::ports::{HashSeed, PortTable, Scope};
-use crate::readiness::Readiness;
 use crate::slab::{Id, Slab};
 
 /// What a queued datagram counts besides its payload, so that empty ones are not free.
@@ -34,16 +32,11 @@ pub(crate) struct Datagram {
 
 /// A socket.
 pub(crate) struct UdpState {
-    pub(crate) family: Family,
-    pub(crate) options: Options,
-    pub(crate) readiness: Arc<Readiness>,
-    /// What bind(2) took, or the first send(2).
-    pub(crate) bound: Option<(Scope, u16)>,
+    pub(crate) inet: Inet,
     /// What connect(2) set: our address, and the other side.
     pub(crate) peer: Option<(IpAddress, IpEndpoint)>,
     /// `IP_MULTICAST_IF`: where datagrams to IPv4 groups leave.
     pub(crate) group_link: Option<LinkName>,
-    pub(crate) error: Option<Errno>,
     pub(crate) read_shut: bool,
     pub(crate) write_shut: bool,
     queue: VecDeque<Datagram>,
@@ -53,13 +46,9 @@ pub(crate) struct UdpState {
 impl UdpState {
     pub(crate) fn new(family: Family) -> Self {
         Self {
-            family,
-            options: Options::new(Transport::Udp),
-            readiness: Readiness::new(Events::OUT),
-            bound: None,
+            inet: Inet::new(family, Options::new(Transport::Udp), Events::OUT),
             peer: None,
             group_link: None,
-            error: None,
             read_shut: false,
             write_shut: false,
             queue: VecDeque::new(),
@@ -69,7 +58,7 @@ impl UdpState {
 
     /// Queues a datagram, or drops it when the receive buffer is full.
     pub(crate) fn push(&mut self, datagram: impl FnOnce() -> Datagram, length: usize) {
-        let limit = self.options.value(SOL_SOCKET, SO_RCVBUF) as usize;
+        let limit = self.inet.options.value(SOL_SOCKET, SO_RCVBUF) as usize;
         if self.queued + length + DATAGRAM_OVERHEAD <= limit {
             self.queued += length + DATAGRAM_OVERHEAD;
             self.queue.push_back(datagram());
@@ -98,7 +87,7 @@ impl UdpState {
         if self.read_shut && self.write_shut {
             events |= Events::HUP;
         }
-        if self.error.is_some() {
+        if self.inet.error.is_some() {
             events |= Events::ERR;
         }
         events
@@ -106,24 +95,11 @@ impl UdpState {
 
     /// The local address as getsockname(2) shows it.
     pub(crate) fn local(&self) -> IpEndpoint {
-        let (scope, port) = match self.bound {
-            Some((scope, port)) => (Some(scope), port),
-            None => (None, 0),
-        };
-        let address = match (self.peer, scope) {
-            (Some((local, _)), _) => local,
-            (None, Some(Scope::One(address))) => address,
-            _ => unspecified(self.family),
-        };
-        IpEndpoint::new(address, port)
-    }
-
-    /// The local address that bind(2) fixed, if any.
-    pub(crate) fn bound_address(&self) -> Option<IpAddress> {
-        match self.bound {
-            Some((Scope::One(address), _)) => Some(address),
-            _ => None,
+        let mut local = self.inet.local();
+        if let Some((address, _)) = self.peer {
+            local.addr = address;
         }
+        local
     }
 }
 
