@@ -5,6 +5,8 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use bitflags::bitflags;
+use linux_abi::layout::{Layout, TimeVal};
+use linux_abi::raw::net::{SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD};
 
 use crate::{Errno, File, OpenFile, Sink, Source};
 
@@ -69,6 +71,44 @@ pub struct Received {
     pub control: Vec<(i32, i32, Vec<u8>)>,
     /// `msg_flags` of the result.
     pub flags: RecvFlags,
+}
+
+/// How long blocking calls on a socket wait (`SO_RCVTIMEO`, `SO_SNDTIMEO`); at first without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeLimits {
+    receive: TimeVal,
+    send: TimeVal,
+}
+
+impl TimeLimits {
+    fn named(&mut self, name: i32) -> Option<&mut TimeVal> {
+        match name as u32 {
+            SO_RCVTIMEO_OLD => Some(&mut self.receive),
+            SO_SNDTIMEO_OLD => Some(&mut self.send),
+            _ => None,
+        }
+    }
+
+    /// setsockopt(2) of `SOL_SOCKET`; `None` if `name` is another option.
+    pub fn set(&mut self, name: i32, value: &[u8]) -> Option<Result<(), Errno>> {
+        let limit = self.named(name)?;
+        let Some(bytes) = value.first_chunk() else {
+            return Some(Err(Errno::EINVAL));
+        };
+        let time = TimeVal::decode(bytes);
+        if !(0..1_000_000).contains(&time.tv_usec) {
+            return Some(Err(Errno::EDOM));
+        }
+        *limit = time;
+        Some(Ok(()))
+    }
+
+    /// getsockopt(2) of `SOL_SOCKET`; `None` if `name` is another option.
+    pub fn get(mut self, name: i32, size: usize) -> Option<Vec<u8>> {
+        let mut bytes = self.named(name)?.encode().to_vec();
+        bytes.truncate(size);
+        Some(bytes)
+    }
 }
 
 /// A socket of any family. No method blocks: `EAGAIN` (or `EINPROGRESS` for a TCP connect) says
