@@ -50,4 +50,4 @@ macro_rules! families {
         }
     };
 }
-families!(epoll files jobs memory parallel pipes processes signals sockets threads time);
+families!(epoll files inet jobs local memory parallel pipes processes signals sockets threads time);

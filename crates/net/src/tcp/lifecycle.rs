@@ -30,7 +30,7 @@ impl Core {
 
     pub(crate) fn tcp_connect(&mut self, id: Id, address: &[u8]) -> Result<(), Errno> {
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        let remote = parse_endpoint(block.inet.family, address)?;
+        let remote = block.inet.remote(address)?;
         match &mut block.phase {
             Phase::Idle => {}
             Phase::Listening(_) | Phase::Over { .. } => return Err(Errno::EISCONN),

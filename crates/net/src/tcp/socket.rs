@@ -90,7 +90,7 @@ impl Protocol for Tcp {
         value: &[u8],
     ) -> Result<(), Errno> {
         let block = core.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        block.inet.options.set(level, name, value)?;
+        block.inet.set_option(level, name, value)?;
         let tuning = Tuning::new(&block.inet.options);
         if let Some(flow) = block.flow_mut()
             && flow.tuning != tuning

@@ -196,7 +196,11 @@ impl Core {
                 self.link_of_index(index as u32)
             }
         };
-        link.ok_or(Errno::ENETUNREACH)
+        match (group, link) {
+            // As on Linux, no route leads to groups of IPv6 by the loopback interface.
+            (_, None) | (IpAddress::Ipv6(_), Some(LinkName::Loopback)) => Err(Errno::ENETUNREACH),
+            (_, Some(link)) => Ok(link),
+        }
     }
 }
 

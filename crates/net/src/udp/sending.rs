@@ -69,7 +69,7 @@ impl Core {
             return self.udp_set_peer(id, None);
         }
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        let remote = parse_endpoint(socket.inet.family, address)?;
+        let remote = socket.inet.remote(address)?;
         self.check_zone(remote.addr, zone(address))?;
         let route = self.udp_route(socket, remote.addr, zone(address))?;
         self.udp_ensure_bound(id)?;
@@ -126,7 +126,7 @@ impl Core {
         }
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let remote = match message.address {
-            Some(address) => parse_endpoint(socket.inet.family, address)?,
+            Some(address) => socket.inet.remote(address)?,
             None => socket.peer.ok_or(Errno::EDESTADDRREQ)?.1,
         };
         if remote.port == 0 {

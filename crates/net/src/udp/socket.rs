@@ -102,7 +102,7 @@ impl Protocol for Udp {
             return result;
         }
         let state = core.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        state.inet.options.set(level, name, value)
+        state.inet.set_option(level, name, value)
     }
 
     fn option(core: &Core, id: Id, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
