@@ -253,9 +253,14 @@ impl Options {
         let Some((on, seconds)) = bytes.get(..8).map(|bytes| bytes.split_at(4)) else {
             return Err(Errno::EINVAL);
         };
-        self.linger = Linger {
-            on: integer(SOL_SOCKET, on)? != 0,
-            seconds: integer(SOL_SOCKET, seconds)?,
+        let seconds = integer(SOL_SOCKET, seconds)?;
+        self.linger = match integer(SOL_SOCKET, on)? {
+            // As on Linux, turning it off keeps the time.
+            0 => Linger {
+                on: false,
+                ..self.linger
+            },
+            _ => Linger { on: true, seconds },
         };
         Ok(())
     }

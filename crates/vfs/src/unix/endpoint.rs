@@ -189,11 +189,8 @@ impl Endpoint {
             return Err(Errno::EPIPE);
         }
         let room = state.queue.room();
-        let fits = match is_stream {
-            true => room > 0,
-            false => room > wanted || state.queue.is_empty(),
-        };
-        if !fits {
+        // As on Linux, a message may exceed the room that is left, if there is any.
+        if room == 0 {
             state.add_sender(self);
             return Err(Errno::EAGAIN);
         }
