@@ -81,4 +81,6 @@ macro_rules! families {
     };
 }
 
-families!(epoll files jobs memory parallel pipes processes signals sockets threads time wakeups);
+families!(
+    epoll files inet jobs local memory parallel pipes processes signals sockets threads time wakeups
+);

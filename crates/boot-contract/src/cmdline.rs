@@ -3,9 +3,11 @@
 //!
 //! | key | meaning |
 //! |---|---|
-//! | `ip=dhcp` \| `ip=none` \| `ip=ADDR/PREFIX` | address of the first network card (default `dhcp`) |
-//! | `gw=ADDR` | default gateway, with a static address |
-//! | `dns=ADDR[,ADDR…]` | name servers |
+//! | `ip=dhcp` \| `ip=none` \| `ip=ADDR/PREFIX` | IPv4 address of the first network card (default `dhcp`) |
+//! | `gw=ADDR` | default IPv4 gateway, with a static address |
+//! | `ip6=auto` \| `ip6=none` \| `ip6=ADDR/PREFIX` | IPv6 addresses of the first network card: as routers advertise (default, unless `ip=none`), none, or a fixed one |
+//! | `gw6=ADDR` | default IPv6 gateway, with a static address |
+//! | `dns=ADDR[,ADDR…]` | name servers, instead of those that the network offers |
 //! | `hostname=NAME` | host name |
 //! | `env.NAME=VALUE` | environment variable for the release |
 //! | `arg=WORD` | one more argument for the release (repeatable) |

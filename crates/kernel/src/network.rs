@@ -4,6 +4,8 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::{Arc, Weak};
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use boot_contract::events;
 use machine::dev::NetCard;
@@ -123,23 +125,34 @@ pub(crate) fn interrupt() {
 
 /// Follows a change of address: name servers for the resolver, and a word to whoever watches.
 fn apply_status() {
-    static REPORTED: Mutex<Option<(core::net::Ipv4Addr, u8)>> = Mutex::new(None);
+    static REPORTED: Mutex<Vec<(IpAddr, u8)>> = Mutex::new(Vec::new());
     let status = stack().status();
-    let servers: String = status
-        .dns
-        .iter()
-        .map(|server| format!("nameserver {server}\n"))
-        .collect();
+    let servers: String = status.dns.iter().map(name_server_line).collect();
     if !servers.is_empty()
         && let Err(error) = files::write_file(b"/etc/resolv.conf", servers.as_bytes())
     {
         console::log!("cannot write /etc/resolv.conf: {error}");
     }
+    let address = status.address.map(|(ip, prefix)| (ip.into(), prefix));
+    let addresses6 = status
+        .addresses6
+        .iter()
+        .filter(|(ip, _)| !ip.is_unicast_link_local());
+    let addresses6 = addresses6.map(|(ip, prefix)| (IpAddr::V6(*ip), *prefix));
+    let current: Vec<_> = address.into_iter().chain(addresses6).collect();
     let mut reported = REPORTED.lock();
-    if let Some((address, prefix)) = status.address.filter(|now| *reported != Some(*now)) {
-        *reported = status.address;
-        console::log!("network address {address}/{prefix}");
-        event::report(events::NETWORK_UP, &format!("ip={address}/{prefix}"));
+    for (ip, prefix) in current.iter().filter(|now| !reported.contains(now)) {
+        console::log!("network address {ip}/{prefix}");
+        event::report(events::NETWORK_UP, &format!("ip={ip}/{prefix}"));
+    }
+    *reported = current;
+}
+
+/// A line of resolv.conf(5). An address that is local to the link names its interface.
+fn name_server_line(server: &IpAddr) -> String {
+    match server {
+        IpAddr::V6(v6) if v6.is_unicast_link_local() => format!("nameserver {v6}%eth0\n"),
+        server => format!("nameserver {server}\n"),
     }
 }
 

@@ -4,14 +4,15 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
 
 use boot_contract::init::{self, Init};
 use boot_contract::{cmdline, events};
 use linux_abi::Errno;
 use machine::boot::BootInfo;
 use machine::dev::{self, clock as machine_clock, fw_cfg, serial};
-use net::{Addressing, Config};
+use net::{Addressing, Addressing6, Config};
 use vfs::{FdTable, File, Follow, OpenFile, OpenFlags};
 
 use crate::task::{FileSystemContext, Program, start_program};
@@ -30,7 +31,9 @@ const OPEN_FILES: usize = 1024;
 struct Options {
     address: Option<String>,
     gateway: Option<Ipv4Addr>,
-    dns: Vec<Ipv4Addr>,
+    address6: Option<String>,
+    gateway6: Option<Ipv6Addr>,
+    dns: Vec<IpAddr>,
     hostname: Option<String>,
     env: Vec<(String, String)>,
     args: Vec<String>,
@@ -178,6 +181,8 @@ impl Options {
         match key {
             "ip" => self.address = Some(value.into()),
             "gw" => self.gateway = parse_address(key, value),
+            "ip6" => self.address6 = Some(value.into()),
+            "gw6" => self.gateway6 = parse_address(key, value),
             "dns" => {
                 self.dns = value
                     .split(',')
@@ -202,34 +207,46 @@ impl Options {
 
     fn network(&self) -> Config {
         let hostname = host::name();
-        let addressing = match self.address.as_deref() {
-            None | Some("dhcp") => Addressing::Dhcp,
-            Some("none") => Addressing::None,
-            Some(address) => self.fixed(address),
-        };
         // Connections may take a quarter of what is free now.
         let tcp_memory = (machine::mem::statistics().free / 4) as usize;
         Config {
-            addressing,
+            addressing: self.addressing(),
+            addressing6: self.addressing6(),
+            dns: self.dns.clone(),
             hostname,
             tcp_memory,
             ..Config::default()
         }
     }
 
-    fn fixed(&self, text: &str) -> Addressing {
-        let (address, prefix) = text.split_once('/').unwrap_or((text, "24"));
-        match (address.parse(), prefix.parse()) {
-            (Ok(address), Ok(prefix @ 0..=32)) => Addressing::Static {
-                address,
-                prefix,
-                gateway: self.gateway,
-                dns: self.dns.clone(),
+    fn addressing(&self) -> Addressing {
+        match self.address.as_deref() {
+            None | Some("dhcp") => Addressing::Dhcp,
+            Some("none") => Addressing::None,
+            Some(text) => match parse_network("ip", text, 24, 32) {
+                Some((address, prefix)) => Addressing::Static {
+                    address,
+                    prefix,
+                    gateway: self.gateway,
+                },
+                None => Addressing::None,
             },
-            _ => {
-                console::log!("ip={text}: expected ADDRESS/PREFIX, dhcp or none; no network");
-                Addressing::None
-            }
+        }
+    }
+
+    /// A machine without IPv4 has IPv6 only if it is told so.
+    fn addressing6(&self) -> Addressing6 {
+        match (self.address6.as_deref(), self.address.as_deref()) {
+            (None, Some("none")) | (Some("none"), _) => Addressing6::None,
+            (None | Some("auto"), _) => Addressing6::Automatic,
+            (Some(text), _) => match parse_network("ip6", text, 64, 128) {
+                Some((address, prefix)) => Addressing6::Static {
+                    address,
+                    prefix,
+                    gateway: self.gateway6,
+                },
+                None => Addressing6::None,
+            },
         }
     }
 }
@@ -244,10 +261,26 @@ fn parse_size(value: &str) -> Option<(u16, u16)> {
     size
 }
 
-fn parse_address(key: &str, value: &str) -> Option<Ipv4Addr> {
+/// Reads `ADDRESS/PREFIX`, where the prefix has a usual value and a largest one.
+fn parse_network<A: FromStr>(key: &str, text: &str, usual: u8, largest: u8) -> Option<(A, u8)> {
+    let (address, prefix) = match text.split_once('/') {
+        Some((address, prefix)) => (address, prefix.parse().ok()),
+        None => (text, Some(usual)),
+    };
+    let network = address
+        .parse()
+        .ok()
+        .zip(prefix.filter(|prefix| *prefix <= largest));
+    if network.is_none() {
+        console::log!("{key}={text}: expected ADDRESS/PREFIX, none or a way to get one; ignored");
+    }
+    network
+}
+
+fn parse_address<A: FromStr>(key: &str, value: &str) -> Option<A> {
     let address = value.parse().ok();
     if address.is_none() {
-        console::log!("{key}={value}: expected an IPv4 address; ignored");
+        console::log!("{key}={value}: expected an address; ignored");
     }
     address
 }

@@ -13,6 +13,9 @@ use linux_abi::raw::net::{AF_INET, AF_INET6};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 use thiserror::Error;
 
+use crate::ipv6::needs_scope;
+use crate::link::LinkName;
+
 /// `AF_UNSPEC`: dissolves the association of a datagram socket.
 pub(crate) const AF_UNSPEC: u16 = 0;
 /// Size of `sockaddr_in`.
@@ -156,15 +159,30 @@ pub(crate) fn parse_endpoint(family: Family, bytes: &[u8]) -> Result<IpEndpoint,
     }
 }
 
+/// The `sin6_scope_id` of a raw address: the interface that a link-local address is about. Zero
+/// for none.
+pub(crate) fn zone(bytes: &[u8]) -> u32 {
+    match parse_address(bytes) {
+        Ok(SocketAddr::V6(v6)) => v6.scope_id(),
+        _ => 0,
+    }
+}
+
 /// Writes an endpoint as a socket of `family` shows it.
 pub(crate) fn emit_endpoint(family: Family, endpoint: IpEndpoint) -> Vec<u8> {
-    let ip: IpAddr = endpoint.addr.into();
-    let shown = match (family, ip) {
-        (Family::Inet6, IpAddr::V4(v4)) if v4.is_unspecified() => Ipv6Addr::UNSPECIFIED.into(),
-        (Family::Inet6, IpAddr::V4(v4)) => v4.to_ipv6_mapped().into(),
-        _ => ip,
+    let port = endpoint.port;
+    let shown = match (family, endpoint.addr) {
+        (Family::Inet, IpAddress::Ipv4(v4)) => return emit_address(&(v4, port).into()),
+        (_, IpAddress::Ipv4(v4)) if v4.is_unspecified() => Ipv6Addr::UNSPECIFIED,
+        (_, IpAddress::Ipv4(v4)) => v4.to_ipv6_mapped(),
+        (_, IpAddress::Ipv6(v6)) => v6,
     };
-    emit_address(&SocketAddr::new(shown, endpoint.port))
+    // Only the Ethernet interface has addresses that are local to its link.
+    let zone = match needs_scope(shown) {
+        true => LinkName::Ethernet.index(),
+        false => 0,
+    };
+    emit_address(&SocketAddrV6::new(shown, port, 0, zone).into())
 }
 
 fn unmapped(ip: IpAddr) -> IpAddress {

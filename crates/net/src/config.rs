@@ -2,9 +2,9 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// How the Ethernet interface gets its address.
+/// How the Ethernet interface gets its IPv4 address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Addressing {
     /// No address: only the loopback interface works.
@@ -20,16 +20,38 @@ pub enum Addressing {
         prefix: u8,
         /// The router for everything outside the network.
         gateway: Option<Ipv4Addr>,
-        /// Name servers.
-        dns: Vec<Ipv4Addr>,
+    },
+}
+
+/// How the Ethernet interface gets its IPv6 addresses. Unless there are none, one of them is
+/// always the link-local address made from the hardware address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Addressing6 {
+    /// No IPv6 on the Ethernet interface.
+    #[default]
+    None,
+    /// As routers advertise: addresses, default router and name servers (RFC 4862, RFC 8106).
+    Automatic,
+    /// A fixed address; advertisements are ignored.
+    Static {
+        /// The address.
+        address: Ipv6Addr,
+        /// Number of network bits, at most 128.
+        prefix: u8,
+        /// The router for everything outside the network.
+        gateway: Option<Ipv6Addr>,
     },
 }
 
 /// Configuration of a [`crate::NetStack`].
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Address of the Ethernet interface.
+    /// IPv4 address of the Ethernet interface.
     pub addressing: Addressing,
+    /// IPv6 addresses of the Ethernet interface.
+    pub addressing6: Addressing6,
+    /// Name servers; if there are none, those that the network offers count.
+    pub dns: Vec<IpAddr>,
     /// Host name told to the DHCP server; empty for none.
     pub hostname: String,
     /// Limit in bytes for the buffers of all TCP connections together. Connections beyond half of
@@ -43,6 +65,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             addressing: Addressing::None,
+            addressing6: Addressing6::None,
+            dns: Vec::new(),
             hostname: String::new(),
             tcp_memory: 256 << 20,
             orphans: 1024,
@@ -53,12 +77,16 @@ impl Default for Config {
 /// The Ethernet interface's current configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkStatus {
-    /// Address and number of network bits, once there is one.
+    /// IPv4 address and number of network bits, once there is one.
     pub address: Option<(Ipv4Addr, u8)>,
-    /// The default router.
+    /// The default router of IPv4.
     pub gateway: Option<Ipv4Addr>,
+    /// IPv6 addresses and their numbers of network bits, those that are ready for use.
+    pub addresses6: Vec<(Ipv6Addr, u8)>,
+    /// The default router of IPv6.
+    pub gateway6: Option<Ipv6Addr>,
     /// Name servers, for `/etc/resolv.conf`.
-    pub dns: Vec<Ipv4Addr>,
+    pub dns: Vec<IpAddr>,
     /// The DHCP server the address comes from.
     pub dhcp_server: Option<Ipv4Addr>,
     /// Grows with every change.

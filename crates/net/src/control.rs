@@ -8,15 +8,12 @@ use linux_abi::raw::ioctl as uapi;
 use vfs::File;
 
 use crate::address::emit_address;
+use crate::link::LinkName;
 use crate::netlink::socket::NetlinkSocket;
 use crate::stack::NetStack;
 use crate::tcp::socket::TcpSocket;
 use crate::udp::socket::UdpSocket;
 
-/// Index of `lo`.
-const LOOPBACK_INDEX: u32 = 1;
-/// Index of `eth0`.
-pub(crate) const ETHERNET_INDEX: u32 = 2;
 /// What Linux reports as MTU of `lo`.
 const LOOPBACK_MTU: u32 = 65_536;
 /// `ARPHRD_ETHER` and `ARPHRD_LOOPBACK` (linux/if_arp.h).
@@ -49,35 +46,39 @@ pub struct Interface {
     pub mac: [u8; 6],
     /// IPv4 address and number of network bits.
     pub inet: Option<(Ipv4Addr, u8)>,
-    /// IPv6 address and number of network bits.
-    pub inet6: Option<(Ipv6Addr, u8)>,
+    /// IPv6 addresses and their numbers of network bits.
+    pub inet6: Vec<(Ipv6Addr, u8)>,
 }
 
 impl Interface {
     fn loopback() -> Self {
         Self {
             name: "lo",
-            index: LOOPBACK_INDEX,
+            index: LinkName::Loopback.index(),
             flags: FLAGS_UP | FLAG_LOOPBACK,
             mtu: LOOPBACK_MTU,
             kind: TYPE_LOOPBACK,
             mac: [0; 6],
             inet: Some((Ipv4Addr::LOCALHOST, 8)),
-            inet6: Some((Ipv6Addr::LOCALHOST, 128)),
+            inet6: Vec::from([(Ipv6Addr::LOCALHOST, 128)]),
         }
+    }
+
+    pub(crate) fn is_ethernet(&self) -> bool {
+        self.kind == TYPE_ETHERNET
     }
 
     /// The broadcast address of an Ethernet interface.
     pub(crate) fn broadcast(&self) -> Option<Ipv4Addr> {
-        let (address, prefix) = self.inet.filter(|_| self.kind == TYPE_ETHERNET)?;
+        let (address, prefix) = self.inet.filter(|_| self.is_ethernet())?;
         Some(Ipv4Addr::from(u32::from(address) | !mask(prefix)))
     }
 
     /// The hardware address that reaches everyone.
     pub(crate) fn broadcast_mac(&self) -> [u8; 6] {
-        match self.kind {
-            TYPE_ETHERNET => [0xff; 6],
-            _ => [0; 6],
+        match self.is_ethernet() {
+            true => [0xff; 6],
+            false => [0; 6],
         }
     }
 }
@@ -110,13 +111,13 @@ impl NetStack {
             if let Some(link) = &core.links.ethernet {
                 interfaces.push(Interface {
                     name: "eth0",
-                    index: ETHERNET_INDEX,
+                    index: LinkName::Ethernet.index(),
                     flags: FLAGS_UP | FLAG_BROADCAST | FLAG_MULTICAST,
                     mtu: link.ip_mtu() as u32,
                     kind: TYPE_ETHERNET,
                     mac: link.mac(),
                     inet: core.status.address,
-                    inet6: None,
+                    inet6: core.status.addresses6.clone(),
                 });
             }
         });

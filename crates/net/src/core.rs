@@ -13,9 +13,14 @@ use smoltcp::time::{Duration, Instant};
 use smoltcp::wire::IpAddress;
 
 use crate::address::Family;
+use crate::addressing::Lease;
 use crate::demux::{self, Traffic};
 use crate::dhcp::Dhcp;
+use crate::fragment::Reassembly;
+use crate::ipv6::autoconf::Ipv6;
+use crate::ipv6::needs_scope;
 use crate::link::{Link, LinkName};
+use crate::neighbour::Sighting;
 use crate::options::{Options, SOL_IP, SOL_IPV6};
 use crate::platform::{NetDevice, Platform};
 use crate::ports::{HashSeed, Scope};
@@ -45,6 +50,10 @@ pub(crate) struct Core {
     pub(crate) blocked: Vec<Id>,
     pub(crate) wakes: Wakes,
     pub(crate) dhcp: Option<Dhcp>,
+    /// The IPv4 configuration in effect.
+    pub(crate) lease: Lease,
+    pub(crate) ipv6: Option<Ipv6>,
+    reassembly: Reassembly,
     pub(crate) status: NetworkStatus,
     pub(crate) status_readiness: Arc<Readiness>,
     pub(crate) counters: Counters,
@@ -72,7 +81,7 @@ impl Links {
         }
     }
 
-    fn get(&self, name: LinkName) -> Option<&Link> {
+    pub(crate) fn get(&self, name: LinkName) -> Option<&Link> {
         match name {
             LinkName::Loopback => Some(&self.loopback),
             LinkName::Ethernet => self.ethernet.as_deref(),
@@ -114,6 +123,9 @@ impl Core {
             blocked: Vec::new(),
             wakes: Wakes::default(),
             dhcp: None,
+            lease: Lease::default(),
+            ipv6: None,
+            reassembly: Reassembly::default(),
             status: NetworkStatus::default(),
             status_readiness: Readiness::new(vfs::Events::empty()),
             counters: Counters::default(),
@@ -140,6 +152,7 @@ impl Core {
         self.tcp_expire();
         self.udp_expire();
         self.dhcp_expire();
+        self.ipv6_expire();
         while self.receive_batch() {
             self.settle();
         }
@@ -171,6 +184,7 @@ impl Core {
             self.tcp.time_wait.next(),
             self.udp.retry_at,
             dhcp,
+            self.ipv6.as_ref().and_then(|ipv6| ipv6.deadline),
             retry,
         ];
         let next = deadlines.into_iter().flatten().min();
@@ -219,12 +233,6 @@ impl Core {
         }
         match traffic {
             Traffic::Tcp(segment) => self.tcp_ingress(link, frame, &segment),
-            Traffic::Arp => {
-                self.unmatched(link, frame);
-                self.tcp.mark_unresolved_dirty();
-                self.udp_retry();
-                self.dhcp_neighbour_found();
-            }
             Traffic::Udp(arrival) => {
                 if !self.udp_ingress(link, &arrival) {
                     self.unmatched(link, frame);
@@ -232,8 +240,54 @@ impl Core {
             }
             Traffic::Unreachable(report) => self.unreachable_ingress(&report),
             Traffic::Dhcp if link == LinkName::Ethernet => self.dhcp_ingress(frame),
-            _ => self.unmatched(link, frame),
+            Traffic::Neighbour(sighting) => self.neighbour_ingress(frame, &sighting),
+            Traffic::Probe { sender, target } => {
+                if Some(sender.0) != self.mac() {
+                    self.address_claimed(target, true);
+                }
+            }
+            Traffic::Router { router, message } => self.advertisement_ingress(router, message),
+            Traffic::Fragment(fragment) => {
+                if self.is_for_us(link, fragment.key.to)
+                    && let Some(frame) = self.reassembly.add(self.now, &fragment)
+                {
+                    self.ingress(link, &frame);
+                }
+            }
+            Traffic::Dhcp | Traffic::Other => self.unmatched(link, frame),
         }
+    }
+
+    /// A neighbour's hardware address was told: those who wait for it may send.
+    fn neighbour_ingress(&mut self, frame: &[u8], sighting: &Sighting) {
+        if Some(sighting.mac.0) == self.mac() {
+            return;
+        }
+        let asks_us = self.is_ethernet_address(sighting.target);
+        if let Some(link) = &mut self.links.ethernet {
+            link.neighbours.learn(self.now, sighting, asks_us);
+        }
+        if let IpAddress::Ipv6(target) = sighting.target
+            && sighting.address == sighting.target
+        {
+            self.address_claimed(target, false);
+        }
+        self.unmatched(LinkName::Ethernet, frame);
+        self.tcp.mark_unresolved_dirty();
+        self.udp_retry();
+        self.dhcp_neighbour_found();
+    }
+
+    /// The hardware address of the Ethernet interface.
+    fn mac(&self) -> Option<[u8; 6]> {
+        self.links.ethernet.as_ref().map(|link| link.mac())
+    }
+
+    /// Whether packets to `address` that come in by `link` may concern a socket.
+    fn is_for_us(&self, link: LinkName, address: IpAddress) -> bool {
+        address.is_multicast()
+            || self.is_own_address(link, address)
+            || self.is_broadcast(link, address)
     }
 
     /// Whether a packet from the wire claims to come from this machine.
@@ -290,7 +344,7 @@ impl Core {
             IpAddress::Ipv6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             address => address,
         };
-        let (link, source) = self.link_to(remote).ok_or(Errno::ENETUNREACH)?;
+        let (link, source) = self.link_to(remote, bound).ok_or(Errno::ENETUNREACH)?;
         let local = bound.unwrap_or(source);
         let same_family = matches!(
             (local, remote),
@@ -310,22 +364,48 @@ impl Core {
     }
 
     /// The interface that reaches `remote`, and our address there.
-    fn link_to(&self, remote: IpAddress) -> Option<(LinkName, IpAddress)> {
+    fn link_to(
+        &self,
+        remote: IpAddress,
+        bound: Option<IpAddress>,
+    ) -> Option<(LinkName, IpAddress)> {
         if is_loopback(remote) {
-            let local = match remote {
-                IpAddress::Ipv4(_) => Ipv4Addr::LOCALHOST.into(),
-                IpAddress::Ipv6(_) => remote,
-            };
-            return Some((LinkName::Loopback, local));
+            return Some((LinkName::Loopback, loopback_like(remote)));
         }
         if self.is_ethernet_address(remote) {
             return Some((LinkName::Loopback, remote));
         }
         let ethernet = self.links.ethernet.as_ref()?;
-        let source = ethernet.interface.get_source_address(&remote)?;
+        let source = match (bound, remote) {
+            (Some(bound), _) => bound,
+            (None, IpAddress::Ipv4(remote)) => {
+                ethernet.interface.get_source_address_ipv4(&remote)?.into()
+            }
+            (None, IpAddress::Ipv6(remote)) => {
+                let addresses = &self.ipv6.as_ref()?.addresses;
+                addresses.source_for(self.now, remote)?.into()
+            }
+        };
         ethernet
             .reaches(remote)
             .then_some((LinkName::Ethernet, source))
+    }
+
+    /// Checks the `sin6_scope_id` that comes with `address` to bind(2) or connect(2): link-local
+    /// addresses need one (Linux: `EINVAL`), and it has to be that of an interface.
+    pub(crate) fn check_zone(&self, address: IpAddress, zone: u32) -> Result<(), Errno> {
+        let IpAddress::Ipv6(address) = address else {
+            return Ok(());
+        };
+        if !needs_scope(address) {
+            return Ok(());
+        }
+        match (zone, LinkName::of_index(zone)) {
+            (0, _) => Err(Errno::EINVAL),
+            (_, Some(LinkName::Ethernet)) if self.links.ethernet.is_some() => Ok(()),
+            (_, Some(LinkName::Loopback)) => Err(Errno::EADDRNOTAVAIL),
+            _ => Err(Errno::ENODEV),
+        }
     }
 
     /// The local addresses bind(2) means by `address`.
@@ -355,6 +435,14 @@ impl Core {
             Family::Inet6 if options.flag(SOL_IPV6, uapi::IPV6_V6ONLY) => Scope::Any6,
             Family::Inet6 => Scope::Any,
         }
+    }
+}
+
+/// The loopback address that packets to `remote` come from.
+pub(crate) fn loopback_like(remote: IpAddress) -> IpAddress {
+    match remote {
+        IpAddress::Ipv4(_) => Ipv4Addr::LOCALHOST.into(),
+        IpAddress::Ipv6(_) => Ipv6Addr::LOCALHOST.into(),
     }
 }
 

@@ -1,18 +1,16 @@
-//! Where the Ethernet interface's address comes from: a DHCP lease or the configuration.
+//! The DHCP client: where the Ethernet interface's IPv4 address comes from, unless it is fixed.
 
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
 
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::dhcpv4::{self, RetryConfig};
 use smoltcp::time::{Duration, Instant};
-use smoltcp::wire::{DhcpOption, IpCidr, Ipv4Cidr};
+use smoltcp::wire::DhcpOption;
 
-use crate::config::Addressing;
+use crate::addressing::Lease;
 use crate::core::Core;
-use crate::link::Link;
 
 /// DHCP option 12, RFC 2132 §3.14.
 const OPTION_HOST_NAME: u8 = 12;
@@ -33,17 +31,8 @@ pub(crate) struct Dhcp {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// An interface's configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Lease {
-    address: Option<Ipv4Cidr>,
-    gateway: Option<Ipv4Addr>,
-    dns: Vec<Ipv4Addr>,
-    server: Option<Ipv4Addr>,
-}
-
 impl Dhcp {
-    fn new(hostname: &str) -> Self {
+    pub(crate) fn new(hostname: &str) -> Self {
         let mut socket = dhcpv4::Socket::new();
         let mut retry = RetryConfig::default();
         retry.discover_timeout = DISCOVER_INTERVAL;
@@ -91,28 +80,6 @@ fn host_name_option(hostname: &str) -> &'static [DhcpOption<'static>] {
 }
 
 impl Core {
-    /// Gives the Ethernet interface its address, or starts to ask for one.
-    pub(crate) fn start_addressing(&mut self) {
-        if self.links.ethernet.is_none() {
-            return;
-        }
-        match self.config.addressing.clone() {
-            Addressing::None => {}
-            Addressing::Dhcp => self.dhcp = Some(Dhcp::new(&self.config.hostname)),
-            Addressing::Static {
-                address,
-                prefix,
-                gateway,
-                dns,
-            } => self.configure(Lease {
-                address: Some(Ipv4Cidr::new(address, prefix.min(32))),
-                gateway,
-                dns,
-                server: None,
-            }),
-        }
-    }
-
     /// A message for the DHCP client came in.
     pub(crate) fn dhcp_ingress(&mut self, frame: &[u8]) {
         let Self {
@@ -152,51 +119,8 @@ impl Core {
         let soonest = *now + Duration::from_millis(if sent.exhausted { 1 } else { 100 });
         dhcp.deadline = wanted.map(|at| at.max(soonest));
         if let Some(lease) = dhcp.change() {
-            self.configure(lease);
+            self.lease = lease;
+            self.apply_addresses();
         }
-    }
-
-    fn configure(&mut self, lease: Lease) {
-        let Some(link) = &mut self.links.ethernet else {
-            return;
-        };
-        apply(link, &lease);
-        let status = crate::NetworkStatus {
-            address: lease
-                .address
-                .map(|cidr| (cidr.address(), cidr.prefix_len())),
-            gateway: lease.gateway,
-            dns: lease.dns,
-            dhcp_server: lease.server,
-            generation: self.status.generation,
-        };
-        if status != self.status {
-            self.status = status;
-            self.status.generation += 1;
-            self.wakes.announce(&self.status_readiness);
-        }
-    }
-}
-
-fn apply(link: &mut Link, lease: &Lease) {
-    let usable = lease.address.filter(|cidr| {
-        let address = cidr.address();
-        !(address.is_multicast() || address.is_broadcast() || address.is_unspecified())
-    });
-    link.interface.update_ip_addrs(|addresses| {
-        addresses.clear();
-        if let Some(cidr) = usable {
-            // An empty list has room for one.
-            let _ = addresses.push(IpCidr::Ipv4(cidr));
-        }
-    });
-    let routes = link.interface.routes_mut();
-    routes.remove_default_ipv4_route();
-    let gateway = lease
-        .gateway
-        .filter(|gateway| !gateway.is_multicast() && !gateway.is_broadcast());
-    if let Some(gateway) = gateway {
-        // The table was just emptied.
-        let _ = routes.add_default_ipv4_route(gateway);
     }
 }

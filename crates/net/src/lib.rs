@@ -8,9 +8,11 @@
 //! - `demux` reads a frame's addresses; hash maps find the one connection it is for, so the cost of
 //!   a packet does not grow with the number of sockets. Each connection owns a smoltcp socket set
 //!   with a single socket.
-//! - `tcp`, `udp` and `netlink` hold the sockets, each implementing [`vfs::File`] and
-//!   [`vfs::Socket`].
-//! - `dhcp` keeps the address; `control` answers the interface ioctls.
+//! - `tcp`, `udp` and `netlink` hold the sockets; `inet` is what the first two have in common.
+//!   Every socket implements [`vfs::File`] and [`vfs::Socket`].
+//! - `addressing` keeps the Ethernet interface's configuration, which comes from `dhcp` and from
+//!   `ipv6`; `control` answers the interface ioctls.
+//! - `neighbour` finds hardware addresses; `fragment` joins packets that came in parts.
 //!
 //! # Lock order
 //! One lock guards the whole stack state. It is taken after locks of the system-call layer (file
@@ -24,12 +26,17 @@
 extern crate alloc;
 
 mod address;
+mod addressing;
 mod config;
 mod control;
 
 mod core;
 mod demux;
 mod dhcp;
+mod fragment;
+mod icmp;
+mod inet;
+mod ipv6;
 
 mod link;
 mod neighbour;
@@ -47,7 +54,7 @@ mod timers;
 mod udp;
 
 pub use address::{AddressError, Family, emit_address, parse_address};
-pub use config::{Addressing, Config, NetworkStatus};
+pub use config::{Addressing, Addressing6, Config, NetworkStatus};
 pub use control::{Interface, readable_bytes};
 
 pub use platform::{NetDevice, Platform};

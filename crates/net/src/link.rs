@@ -8,7 +8,7 @@ use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, HardwareAddress, IpAddress, IpCidr};
 
 use crate::NetDevice;
-use crate::neighbour::Questions;
+use crate::neighbour::Neighbours;
 use crate::phy::{Outlet, Phy, Sent};
 
 /// Names an interface.
@@ -18,11 +18,26 @@ pub(crate) enum LinkName {
     Ethernet,
 }
 
+impl LinkName {
+    /// The interface's index, as programs see it.
+    pub(crate) fn index(self) -> u32 {
+        match self {
+            Self::Loopback => 1,
+            Self::Ethernet => 2,
+        }
+    }
+
+    pub(crate) fn of_index(index: u32) -> Option<Self> {
+        let all = [Self::Loopback, Self::Ethernet];
+        all.into_iter().find(|link| link.index() == index)
+    }
+}
+
 /// One interface.
 pub(crate) struct Link {
     pub(crate) interface: Interface,
     pub(crate) outlet: Outlet,
-    pub(crate) questions: Questions,
+    pub(crate) neighbours: Neighbours,
 }
 
 impl Link {
@@ -53,7 +68,7 @@ impl Link {
         Box::new(Self {
             interface,
             outlet,
-            questions: Questions::default(),
+            neighbours: Neighbours::default(),
         })
     }
 
@@ -108,14 +123,21 @@ impl Link {
 
     /// Whether packets to `address` can leave here: same network, or a router is known.
     pub(crate) fn reaches(&self, address: IpAddress) -> bool {
-        let IpAddress::Ipv4(v4) = address else {
-            return false;
-        };
         let own = self.interface.ip_addrs();
-        !own.is_empty()
-            && (v4.is_broadcast()
-                || v4.is_multicast()
-                || own.iter().any(|cidr| cidr.contains_addr(&address))
-                || self.interface.routes().get_default_ipv4_route().is_some())
+        let routes = self.interface.routes();
+        let (has_own, routed) = match address {
+            IpAddress::Ipv4(_) => (
+                own.iter().any(|cidr| matches!(cidr, IpCidr::Ipv4(_))),
+                routes.get_default_ipv4_route().is_some(),
+            ),
+            IpAddress::Ipv6(_) => (
+                own.iter().any(|cidr| matches!(cidr, IpCidr::Ipv6(_))),
+                routes.get_default_ipv6_route().is_some(),
+            ),
+        };
+        let is_near = address.is_multicast()
+            || address.is_broadcast()
+            || own.iter().any(|cidr| cidr.contains_addr(&address));
+        has_own && (routed || is_near)
     }
 }

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use linux_abi::Errno;
 use linux_abi::raw::net as uapi;
+use vfs::TimeLimits;
 
 pub(crate) const SOL_SOCKET: i32 = uapi::SOL_SOCKET as i32;
 pub(crate) const SOL_IP: i32 = uapi::IPPROTO_IP as i32;
@@ -97,6 +98,8 @@ static KNOWN: &[Known] = &[
     known(SOL_IPV6, uapi::IPV6_MULTICAST_IF, 0, ANY),
     known(SOL_IPV6, uapi::IPV6_MULTICAST_HOPS, 1, Kind::Range(-1, 255)),
     known(SOL_IPV6, uapi::IPV6_MULTICAST_LOOP, 1, Kind::Flag),
+    known(SOL_IPV6, uapi::IPV6_MULTICAST_ALL, 1, Kind::Flag),
+    known(SOL_IPV6, uapi::IPV6_MTU_DISCOVER, 1, Kind::Range(0, 5)),
     known(SOL_IPV6, uapi::IPV6_RECVERR, 0, Kind::Flag),
     known(SOL_IPV6, uapi::IPV6_RECVPKTINFO, 0, Kind::Flag),
     known(SOL_IPV6, uapi::IPV6_RECVHOPLIMIT, 0, Kind::Flag),
@@ -131,8 +134,7 @@ pub(crate) struct Options {
     transport: Transport,
     values: Vec<(u8, i32)>,
     linger: Linger,
-    /// `SO_RCVTIMEO` and `SO_SNDTIMEO` as given (`struct timeval`).
-    timeouts: [[u8; 16]; 2],
+    limits: TimeLimits,
 }
 
 impl Options {
@@ -141,16 +143,23 @@ impl Options {
             transport,
             values: Vec::new(),
             linger: Linger::default(),
-            timeouts: [[0; 16]; 2],
+            limits: TimeLimits::default(),
         }
+    }
+
+    pub(crate) fn transport(&self) -> Transport {
+        self.transport
     }
 
     /// setsockopt(2). What the option does is up to the reader of the value.
     pub(crate) fn set(&mut self, level: i32, name: i32, bytes: &[u8]) -> Result<(), Errno> {
+        if level == SOL_SOCKET
+            && let Some(result) = self.limits.set(name, bytes)
+        {
+            return result;
+        }
         match (level, name as u32) {
             (SOL_SOCKET, uapi::SO_LINGER) => self.set_linger(bytes),
-            (SOL_SOCKET, uapi::SO_RCVTIMEO_OLD) => self.set_timeout(0, bytes),
-            (SOL_SOCKET, uapi::SO_SNDTIMEO_OLD) => self.set_timeout(1, bytes),
             _ => {
                 let index = self.find(level, name)?;
                 let value = integer(level, bytes)?;
@@ -161,24 +170,19 @@ impl Options {
 
     /// getsockopt(2) for options whose value is kept here.
     pub(crate) fn get(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
-        let mut bytes = match (level, name as u32) {
-            (SOL_SOCKET, uapi::SO_LINGER) => {
-                let mut bytes = i32::from(self.linger.on).to_le_bytes().to_vec();
-                bytes.extend_from_slice(&self.linger.seconds.to_le_bytes());
-                bytes
-            }
-            (SOL_SOCKET, uapi::SO_RCVTIMEO_OLD) => self.timeouts[0].to_vec(),
-            (SOL_SOCKET, uapi::SO_SNDTIMEO_OLD) => self.timeouts[1].to_vec(),
-            _ => {
-                return Ok(emit_integer(
-                    self.value_at(self.find(level, name)?),
-                    level,
-                    size,
-                ));
-            }
-        };
-        bytes.truncate(size);
-        Ok(bytes)
+        if level == SOL_SOCKET
+            && let Some(limit) = self.limits.get(name, size)
+        {
+            return Ok(limit);
+        }
+        if (level, name as u32) == (SOL_SOCKET, uapi::SO_LINGER) {
+            let mut bytes = i32::from(self.linger.on).to_le_bytes().to_vec();
+            bytes.extend_from_slice(&self.linger.seconds.to_le_bytes());
+            bytes.truncate(size);
+            return Ok(bytes);
+        }
+        let value = self.value_at(self.find(level, name)?);
+        Ok(emit_integer(value, level, size))
     }
 
     /// The value of a known integer option.
@@ -249,16 +253,15 @@ impl Options {
         let Some((on, seconds)) = bytes.get(..8).map(|bytes| bytes.split_at(4)) else {
             return Err(Errno::EINVAL);
         };
-        self.linger = Linger {
-            on: integer(SOL_SOCKET, on)? != 0,
-            seconds: integer(SOL_SOCKET, seconds)?,
+        let seconds = integer(SOL_SOCKET, seconds)?;
+        self.linger = match integer(SOL_SOCKET, on)? {
+            // As on Linux, turning it off keeps the time.
+            0 => Linger {
+                on: false,
+                ..self.linger
+            },
+            _ => Linger { on: true, seconds },
         };
-        Ok(())
-    }
-
-    fn set_timeout(&mut self, which: usize, bytes: &[u8]) -> Result<(), Errno> {
-        let bytes = bytes.get(..16).ok_or(Errno::EINVAL)?;
-        self.timeouts[which].copy_from_slice(bytes);
         Ok(())
     }
 }

@@ -21,6 +21,10 @@ const SPARE_BUFFERS: usize = 16;
 /// data flowing while acknowledgements are delayed; datagrams do not take this way.
 const LOOPBACK_MTU: usize = 4136;
 const ETHERTYPE_ARP: [u8; 2] = [0x08, 0x06];
+const ETHERTYPE_IPV6: [u8; 2] = [0x86, 0xdd];
+/// IPv6 next header 58, and its message type 135 (RFC 4861 §4.3).
+const NEXT_HEADER_ICMPV6: u8 = 58;
+const NEIGHBOUR_SOLICITATION: u8 = 135;
 
 /// Where frames go.
 pub(crate) enum Outlet {
@@ -245,6 +249,18 @@ impl RxToken for Frame<'_> {
     }
 }
 
+/// Whether a frame asks for a neighbour's address, instead of the packet that was to be sent.
+fn is_question(frame: &[u8]) -> bool {
+    match frame.get(12..14) {
+        Some(ethertype) if ethertype == ETHERTYPE_ARP => true,
+        Some(ethertype) if ethertype == ETHERTYPE_IPV6 => {
+            frame.get(20) == Some(&NEXT_HEADER_ICMPV6)
+                && frame.get(54) == Some(&NEIGHBOUR_SOLICITATION)
+        }
+        _ => false,
+    }
+}
+
 /// Permission to send one frame.
 pub(crate) struct Sender<'a> {
     outlet: &'a mut Outlet,
@@ -257,8 +273,7 @@ impl TxToken for Sender<'_> {
         let sent = self.sent;
         self.outlet.send(len, |buffer| {
             let result = f(buffer);
-            let is_arp = is_device && buffer.get(12..14) == Some(&ETHERTYPE_ARP[..]);
-            sent.packets += u32::from(!is_arp);
+            sent.packets += u32::from(!is_device || !is_question(buffer));
             result
         })
     }

@@ -97,8 +97,8 @@ impl NetStack {
             _ => return Err(Errno::EAFNOSUPPORT),
         };
         match (kind as u32 & !SOCKET_TYPE_FLAGS, protocol) {
-            (uapi::SOCK_STREAM, 0 | crate::options::SOL_TCP) => Ok(TcpSocket::create(self, family)),
-            (uapi::SOCK_DGRAM, 0 | crate::options::SOL_UDP) => Ok(UdpSocket::create(self, family)),
+            (uapi::SOCK_STREAM, 0 | crate::options::SOL_TCP) => TcpSocket::create(self, family),
+            (uapi::SOCK_DGRAM, 0 | crate::options::SOL_UDP) => UdpSocket::create(self, family),
             (uapi::SOCK_STREAM | uapi::SOCK_DGRAM, _) => Err(Errno::EPROTONOSUPPORT),
             _ => Err(Errno::ESOCKTNOSUPPORT),
         }

@@ -23,12 +23,17 @@ struct Server {
     clock: Arc<Clock>,
     client: Machine,
     silent: bool,
+    /// Hears only broadcasts, as another server than the one that gave the lease.
+    only_broadcasts: bool,
+    /// Seconds.
+    lease: u32,
     requests: Vec<Request>,
 }
 
 struct Request {
     kind: u8,
     hostname: Option<Vec<u8>>,
+    broadcast: bool,
     at: u64,
 }
 
@@ -45,6 +50,8 @@ impl Server {
             client: Machine::new(&clock, 1, config),
             clock,
             silent: false,
+            only_broadcasts: false,
+            lease: LEASE,
             requests: Vec::new(),
         }
     }
@@ -90,10 +97,12 @@ impl Server {
         self.requests.push(Request {
             kind,
             hostname: find(12).map(|(_, value)| value.clone()),
+            broadcast: frame[..6] == [0xff; 6],
             at: self.clock.now(),
         });
         let reply = if kind == 1 { 2 } else { 5 };
-        (!self.silent).then(|| reply_frame(bootp, reply))
+        let deaf = self.only_broadcasts && frame[..6] != [0xff; 6];
+        (!self.silent && !deaf).then(|| reply_frame(bootp, reply, self.lease))
     }
 }
 
@@ -122,7 +131,7 @@ fn arp_reply(frame: &[u8]) -> Option<Vec<u8>> {
     Some(reply)
 }
 
-fn reply_frame(request: &[u8], kind: u8) -> Vec<u8> {
+fn reply_frame(request: &[u8], kind: u8, lease: u32) -> Vec<u8> {
     let mut bootp = vec![0; 240];
     bootp[0] = 2;
     bootp[1..12].copy_from_slice(&request[1..12]);
@@ -135,7 +144,7 @@ fn reply_frame(request: &[u8], kind: u8) -> Vec<u8> {
     };
     option(53, &[kind]);
     option(54, &SERVER.octets());
-    option(51, &LEASE.to_be_bytes());
+    option(51, &lease.to_be_bytes());
     option(1, &[255, 255, 255, 0]);
     option(3, &SERVER.octets());
     option(6, &DNS.octets());
@@ -184,7 +193,7 @@ fn an_address_is_leased_announced_and_renewed() {
     let status = server.client.stack.status();
     assert_eq!(status.address, Some((LEASED, 24)));
     assert_eq!(status.gateway, Some(SERVER));
-    assert_eq!(status.dns, [DNS]);
+    assert_eq!(status.dns, [std::net::IpAddr::V4(DNS)]);
     assert_eq!(status.dhcp_server, Some(SERVER));
     assert_eq!(bell.0.load(Ordering::Relaxed), 1);
     let kinds: Vec<_> = server.requests.iter().map(|request| request.kind).collect();
@@ -226,4 +235,38 @@ fn a_server_that_comes_late_is_found() {
     server.silent = false;
     server.run(5);
     assert_eq!(server.client.stack.status().address, Some((LEASED, 24)));
+}
+
+#[test]
+fn a_lease_is_rebound_by_another_server() {
+    let mut server = Server::new();
+    server.run(5);
+    let status = server.client.stack.status();
+    let leased_at = server.requests[1].at;
+    server.only_broadcasts = true;
+    server.run(u64::from(LEASE) * 2);
+    assert_eq!(server.client.stack.status(), status, "the address stays");
+    let asked: Vec<_> = server.requests[2..].iter().collect();
+    assert!(!asked[0].broadcast, "the server is asked first");
+    let rebinding = asked.iter().find(|request| request.broadcast).unwrap();
+    assert_eq!(
+        (rebinding.at - leased_at) / 1_000_000,
+        u64::from(LEASE) * 7 / 8
+    );
+}
+
+#[test]
+fn a_short_lease_is_kept_for_long() {
+    let mut server = Server::new();
+    server.lease = 10;
+    server.run(5);
+    let generation = server.client.stack.status().generation;
+    server.run(1000);
+    let status = server.client.stack.status();
+    assert_eq!(
+        (status.address, status.generation),
+        (Some((LEASED, 24)), generation)
+    );
+    let renewals = server.requests.len() - 2;
+    assert!((100..=250).contains(&renewals), "{renewals} renewals");
 }

@@ -303,6 +303,75 @@ fn a_silent_destination_times_out() {
 }
 
 #[test]
+fn a_connect_gives_up_as_its_options_say() {
+    let (tcp, retries, user_timeout) = (6, 7, 18);
+    for (name, value, limit) in [(retries, 1, 3_000), (user_timeout, 5_000, 5_000)] {
+        let mut world = World::new();
+        world.only_arp = true;
+        let client = world.a.socket(STREAM);
+        client.set_option(tcp, name, value).unwrap();
+        assert_eq!(client.connect(B, 80), Err(Errno::EINPROGRESS));
+        world.run(limit - 500);
+        assert_eq!(client.events(), Events::empty());
+        world.run(2_000);
+        assert_eq!(client.error(), i32::from(Errno::ETIMEDOUT.number()));
+    }
+}
+
+#[test]
+fn unacknowledged_data_times_out_as_the_option_says() {
+    let mut world = World::new();
+    let listener = world.b.listen(80, 5);
+    let (client, _server) = world.connect(&listener, 80);
+    let (tcp, user_timeout) = (6, 18);
+    client.set_option(tcp, user_timeout, 30_000).unwrap();
+    world.loss_percent = 100;
+    client.write(b"lost").unwrap();
+    world.run(29_000);
+    assert!(!client.events().contains(Events::ERR));
+    world.run(35_000);
+    assert_eq!(client.error(), i32::from(Errno::ETIMEDOUT.number()));
+}
+
+#[test]
+fn a_lingering_close_ends_when_everything_is_acknowledged() {
+    let mut world = World::new();
+    let listener = world.b.listen(80, 5);
+    let (client, server) = world.connect(&listener, 80);
+    assert_eq!(client.socket().linger(), None, "the option is off");
+    let (socket, linger) = (1, 13);
+    let five_seconds = [1, 0, 0, 0, 5, 0, 0, 0];
+    client
+        .socket()
+        .set_option(socket, linger, &five_seconds)
+        .unwrap();
+    world.loss_percent = 100;
+    client.write(b"on its way").unwrap();
+    let limit = client.socket().linger();
+    assert_eq!(limit, Some(std::time::Duration::from_secs(5)));
+    world.run(1_500);
+    assert_eq!(client.events(), Events::empty());
+    world.loss_percent = 0;
+    let bell = Bell::on(&client);
+    world.run_until(60_000, |_| client.events().contains(Events::HUP));
+    assert!(bell.rings() > 0);
+    assert_eq!(server.read(100), Ok(b"on its way".to_vec()));
+}
+
+#[test]
+fn tcp_info_tells_the_state() {
+    let mut world = World::new();
+    let listener = world.b.listen(80, 5);
+    let (client, server) = world.connect(&listener, 80);
+    let state = |handle: &Handle| handle.socket().option(6, 11, 104).unwrap();
+    assert_eq!((state(&client)[0], state(&listener)[0]), (1, 10));
+    assert_eq!(state(&client)[84..88], 1460_u32.to_le_bytes());
+    drop(server);
+    world.run(10);
+    assert_eq!((state(&client)[0], state(&client).len()), (8, 104));
+}
+
+#[test]
 fn an_absent_neighbour_is_unreachable_soon() {
     let mut world = World::new();
     let client = world.a.socket(STREAM);

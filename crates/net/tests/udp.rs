@@ -35,15 +35,43 @@ fn datagrams_go_both_ways() {
 #[test]
 fn datagrams_keep_their_bounds() {
     let (mut world, a, b) = pair();
-    for length in [0, 1, 1472] {
+    let lengths = [0, 1, 1472, 1473, 2953, 65_507];
+    for length in lengths {
         a.send_to(&pattern(length), B, 53).unwrap();
     }
-    assert_eq!(a.send_to(&pattern(1473), B, 53), Err(Errno::EMSGSIZE));
+    assert_eq!(a.send_to(&pattern(65_508), B, 53), Err(Errno::EMSGSIZE));
     world.run(10);
     assert_eq!(net::readable_bytes(&*b.0), Some(0));
-    for length in [0, 1, 1472] {
-        assert_eq!(b.receive_from(2000).unwrap().0, pattern(length));
+    for length in lengths {
+        assert_eq!(b.receive_from(70_000).unwrap().0, pattern(length));
     }
+}
+
+#[test]
+fn parts_come_in_any_order_and_lost_ones_spoil_only_their_datagram() {
+    let (mut world, a, b) = pair();
+    world.reorder_percent = 50;
+    world.loss_percent = 2;
+    for _ in 0..100 {
+        a.send_to(&pattern(8000), B, 53).unwrap();
+        world.run(10);
+    }
+    let mut arrived = 0;
+    while let Ok((bytes, _)) = b.receive_from(10_000) {
+        assert_eq!(bytes, pattern(8000));
+        arrived += 1;
+    }
+    // The receive buffer holds no more than 25 of them.
+    assert_eq!(arrived, 25);
+}
+
+#[test]
+fn strict_path_discovery_sends_no_parts() {
+    let (_, a, _) = pair();
+    let (ip, mtu_discover, strict) = (0, 10, 2);
+    a.set_option(ip, mtu_discover, strict).unwrap();
+    assert_eq!(a.send_to(&pattern(1472), B, 53), Ok(1472));
+    assert_eq!(a.send_to(&pattern(1473), B, 53), Err(Errno::EMSGSIZE));
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub use linux_abi::Errno;
 pub use locks::{FileLocks, LockOwner, RecordLock};
 pub use page::{HeapPages, PAGE_SIZE, PageMemory, PageSource};
 pub use pipe::{PipeEnd, pipe};
-pub use socket::{Received, RecvFlags, SendMessage, Shutdown, Socket};
+pub use socket::{Received, RecvFlags, SendMessage, Shutdown, Socket, TimeLimits};
 pub use terminal::{LineDiscipline, Readiness};
 pub use tree::{
     Clock, DynamicDirectory, DynamicEntry, Executing, FileSystemSize, Follow, Inode, LoadError,

@@ -2,8 +2,11 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bitflags::bitflags;
+use linux_abi::layout::{Layout, TimeVal};
+use linux_abi::raw::net::{SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD};
 
 use crate::{Errno, File, OpenFile, Sink, Source};
 
@@ -70,6 +73,44 @@ pub struct Received {
     pub flags: RecvFlags,
 }
 
+/// How long blocking calls on a socket wait (`SO_RCVTIMEO`, `SO_SNDTIMEO`); at first without limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeLimits {
+    receive: TimeVal,
+    send: TimeVal,
+}
+
+impl TimeLimits {
+    fn named(&mut self, name: i32) -> Option<&mut TimeVal> {
+        match name as u32 {
+            SO_RCVTIMEO_OLD => Some(&mut self.receive),
+            SO_SNDTIMEO_OLD => Some(&mut self.send),
+            _ => None,
+        }
+    }
+
+    /// setsockopt(2) of `SOL_SOCKET`; `None` if `name` is another option.
+    pub fn set(&mut self, name: i32, value: &[u8]) -> Option<Result<(), Errno>> {
+        let limit = self.named(name)?;
+        let Some(bytes) = value.first_chunk() else {
+            return Some(Err(Errno::EINVAL));
+        };
+        let time = TimeVal::decode(bytes);
+        if !(0..1_000_000).contains(&time.tv_usec) {
+            return Some(Err(Errno::EDOM));
+        }
+        *limit = time;
+        Some(Ok(()))
+    }
+
+    /// getsockopt(2) of `SOL_SOCKET`; `None` if `name` is another option.
+    pub fn get(mut self, name: i32, size: usize) -> Option<Vec<u8>> {
+        let mut bytes = self.named(name)?.encode().to_vec();
+        bytes.truncate(size);
+        Some(bytes)
+    }
+}
+
 /// A socket of any family. No method blocks: `EAGAIN` (or `EINPROGRESS` for a TCP connect) says
 /// that the file's wait queue tells when to go on.
 pub trait Socket: Send + Sync {
@@ -115,6 +156,13 @@ pub trait Socket: Send + Sync {
     /// # Errors
     /// `ENOTCONN` if not connected.
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno>;
+
+    /// Called before the last descriptor goes: begins to close, and tells how long close(2) waits
+    /// at most until `HUP` says that the other side has everything (`SO_LINGER`, socket(7)).
+    /// `None` if it does not wait.
+    fn linger(&self) -> Option<Duration> {
+        None
+    }
 
     /// setsockopt(2) with the raw option value.
     ///

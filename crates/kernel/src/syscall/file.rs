@@ -6,12 +6,12 @@ use linux_abi::Errno;
 use linux_abi::layout::Flock;
 use linux_abi::raw::general as raw;
 use linux_abi::raw::ioctl as request;
-use vfs::{LockOwner, OpenFile, OpenFlags, PipeEnd, RecordLock, Whence, pipe as new_pipe};
+use vfs::{Events, LockOwner, OpenFile, OpenFlags, PipeEnd, RecordLock, Whence, pipe as new_pipe};
 
 use super::{Call, Result};
-use crate::files;
 use crate::memory::{UserSink, UserSlice};
 use crate::tty::Tty;
+use crate::{clock, files};
 
 const CLOEXEC: u64 = raw::O_CLOEXEC as u64;
 const NONBLOCK: u64 = raw::O_NONBLOCK as u64;
@@ -25,8 +25,25 @@ pub(super) fn close(c: &mut Call<'_>, fd: u64) -> Result {
 
 fn close_descriptor(c: &Call<'_>, fd: u64) -> Result {
     let file = c.task.process().files().close(fd as i32)?;
+    linger(c, &file);
     files::closed(c.task.process(), file);
     Ok(0)
+}
+
+/// Waits as `SO_LINGER` wants it before the last descriptor of a socket goes (socket(7)).
+fn linger(c: &Call<'_>, file: &Arc<OpenFile>) {
+    // References on their way through another system call count as descriptors.
+    let (Some(socket), 1) = (file.file().as_socket(), Arc::strong_count(file)) else {
+        return;
+    };
+    if let (Some(queue), Some(limit)) = (file.file().wait_queue(), socket.linger()) {
+        let limit = u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX);
+        let deadline = clock::now().saturating_add(limit);
+        // A signal or the time ends the wait; the rest is sent without a descriptor then.
+        let _ = c.task.wait_on(queue, Some(deadline), || {
+            file.file().poll().contains(Events::HUP).then_some(())
+        });
+    }
 }
 
 pub(super) fn close_range(c: &mut Call<'_>, first: u64, last: u64, flags: u64) -> Result {
@@ -43,6 +60,7 @@ pub(super) fn close_range(c: &mut Call<'_>, first: u64, last: u64, flags: u64) -
     }
     let closed = c.task.process().files().close_range(first..=last);
     for file in closed {
+        linger(c, &file);
         files::closed(c.task.process(), file);
     }
     Ok(0)

@@ -5,17 +5,31 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use linux_abi::Errno;
-use linux_abi::layout::SigInfo;
+use linux_abi::layout::{Layout, SigInfo, TimeVal};
 use linux_abi::raw::general as raw;
+use linux_abi::raw::net::{SO_RCVTIMEO_OLD, SO_SNDTIMEO_OLD, SOL_SOCKET};
 use vfs::{FileKind, OpenFile, SliceSource, VecSink};
 
 use super::{Call, Result};
+use crate::clock;
 use crate::memory::{UserSink, UserSlice, UserSource};
 use crate::task::{SignalTarget, Task, send_signal};
 
-/// The deadline of an operation without a time limit, for [`blocking`].
-pub(super) fn never() -> Option<u64> {
-    None
+/// When receiving from a file has to give up (`SO_RCVTIMEO`); only sockets have such a limit.
+pub(super) fn receive_limit(file: &OpenFile) -> Option<u64> {
+    time_limit(file, SO_RCVTIMEO_OLD)
+}
+
+/// As [`receive_limit`], of sending (`SO_SNDTIMEO`).
+pub(super) fn send_limit(file: &OpenFile) -> Option<u64> {
+    time_limit(file, SO_SNDTIMEO_OLD)
+}
+
+fn time_limit(file: &OpenFile, option: u32) -> Option<u64> {
+    let socket = file.file().as_socket()?;
+    let value = socket.option(SOL_SOCKET as i32, option as i32, TimeVal::SIZE);
+    let time = TimeVal::decode(value.ok()?.first_chunk()?).nanoseconds()?;
+    (time > 0).then(|| clock::now().saturating_add(time))
 }
 
 /// Runs `operation` until it does not say `EAGAIN`; blocks in between unless the file is
@@ -97,9 +111,10 @@ fn read_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
     let file = c.file(fd)?;
     let memory = c.memory();
     let mut sink = UserSink::new(&memory, slices);
+    let limit = || receive_limit(&file);
     in_steps(c, &file, sink.total(), |_, most| {
         sink.limit(most);
-        blocking(c.task, &file, false, never, || file.read(&mut sink))
+        blocking(c.task, &file, false, limit, || file.read(&mut sink))
     })
 }
 
@@ -115,7 +130,8 @@ fn write_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
     let mut done = 0;
     loop {
         source.limit((total - done).min(STEP));
-        let wrote = blocking(c.task, &file, false, never, || file.write(&mut source));
+        let limit = || send_limit(&file);
+        let wrote = blocking(c.task, &file, false, limit, || file.write(&mut source));
         match signal_broken_pipe(c, wrote) {
             // A non-blocking file takes what it can, and so does a slow terminal; others take
             // all. Counted, not asked of the source: a device may take bytes without looking.
@@ -280,7 +296,8 @@ pub(super) fn sendfile(c: &mut Call<'_>, to: u64, from: u64, offset: u64, count:
             break;
         }
         let mut rest = SliceSource(&bytes);
-        let wrote = blocking(c.task, &target, false, never, || target.write(&mut rest));
+        let limit = || send_limit(&target);
+        let wrote = blocking(c.task, &target, false, limit, || target.write(&mut rest));
         // Counted, not asked of the source: a device may take bytes without looking.
         let moved = *wrote.as_ref().unwrap_or(&0) as u64;
         (done, position) = (done + moved, position + moved);

@@ -1,6 +1,7 @@
 //! The answers to requests.
 
 use alloc::vec::Vec;
+use core::net::{Ipv4Addr, Ipv6Addr};
 
 use linux_abi::Errno;
 use linux_abi::raw::net::{AF_INET, AF_INET6, AF_UNSPEC};
@@ -57,7 +58,8 @@ const UNICAST: u8 = 1;
 /// What there is to tell.
 pub(crate) struct Facts {
     pub(crate) interfaces: Vec<Interface>,
-    pub(crate) gateway: Option<core::net::Ipv4Addr>,
+    pub(crate) gateway: Option<Ipv4Addr>,
+    pub(crate) gateway6: Option<Ipv6Addr>,
 }
 
 /// Answers all requests in a datagram from the socket with netlink address `port`: one datagram
@@ -130,8 +132,10 @@ fn write_link(writer: &mut Writer, interface: &Interface, flags: u16) {
     writer.begin(RTM_NEWLINK, flags, &body);
     writer.attribute(IFLA_IFNAME, &text(interface.name));
     writer.attribute(IFLA_TXQLEN, &1000_u32.to_le_bytes());
-    let is_ethernet = interface.broadcast_mac() != [0; 6];
-    let state = if is_ethernet { STATE_UP } else { STATE_UNKNOWN };
+    let state = match interface.is_ethernet() {
+        true => STATE_UP,
+        false => STATE_UNKNOWN,
+    };
     writer.attribute(IFLA_OPERSTATE, &[state]);
     writer.attribute(IFLA_MTU, &interface.mtu.to_le_bytes());
     writer.attribute(IFLA_ADDRESS, &interface.mac);
@@ -155,10 +159,14 @@ fn write_addresses(writer: &mut Writer, interfaces: &[Interface], family: u32) {
             }
             writer.attribute(IFA_LABEL, &text(interface.name));
         }
-        if let Some((address, prefix)) = interface.inet6
-            && matches!(family, AF_UNSPEC | AF_INET6)
-        {
-            begin_address(writer, AF_INET6, prefix, SCOPE_HOST, interface.index);
+        let wants6 = matches!(family, AF_UNSPEC | AF_INET6);
+        for (address, prefix) in interface.inet6.iter().filter(|_| wants6) {
+            let scope = match address {
+                address if address.is_loopback() => SCOPE_HOST,
+                address if address.is_unicast_link_local() => SCOPE_LINK,
+                _ => SCOPE_UNIVERSE,
+            };
+            begin_address(writer, AF_INET6, *prefix, scope, interface.index);
             writer.attribute(IFA_ADDRESS, &address.octets());
         }
     }
@@ -171,36 +179,52 @@ fn begin_address(writer: &mut Writer, family: u32, prefix: u8, scope: u8, index:
     writer.begin(RTM_NEWADDR, NLM_F_MULTI, &body);
 }
 
-/// The route to the network of each interface, and the default route.
+/// The routes to the Ethernet interface's networks, and the default routes.
 fn write_routes(writer: &mut Writer, facts: &Facts, family: u32) {
-    if !matches!(family, AF_UNSPEC | AF_INET) {
-        return;
-    }
-    let ethernet = facts
-        .interfaces
-        .iter()
-        .filter(|interface| interface.broadcast().is_some());
-    for interface in ethernet {
-        let Some((address, prefix)) = interface.inet else {
-            continue;
-        };
-        if let Some(gateway) = facts.gateway {
-            begin_route(writer, 0, SCOPE_UNIVERSE, interface.index);
-            writer.attribute(RTA_GATEWAY, &gateway.octets());
+    let ethernet = facts.interfaces.iter();
+    for interface in ethernet.filter(|interface| interface.is_ethernet()) {
+        if matches!(family, AF_UNSPEC | AF_INET) {
+            write_routes_v4(writer, facts, interface);
         }
-        let network = u32::from(address) & crate::control::mask(prefix);
-        begin_route(writer, prefix, SCOPE_LINK, interface.index);
-        writer.attribute(RTA_DST, &network.to_be_bytes());
-        writer.attribute(RTA_PREFSRC, &address.octets());
+        if matches!(family, AF_UNSPEC | AF_INET6) {
+            write_routes_v6(writer, facts, interface);
+        }
+    }
+}
+
+fn write_routes_v4(writer: &mut Writer, facts: &Facts, interface: &Interface) {
+    let Some((address, prefix)) = interface.inet else {
+        return;
+    };
+    if let Some(gateway) = facts.gateway {
+        begin_route(writer, AF_INET, 0, SCOPE_UNIVERSE, interface.index);
+        writer.attribute(RTA_GATEWAY, &gateway.octets());
+    }
+    let network = u32::from(address) & crate::control::mask(prefix);
+    begin_route(writer, AF_INET, prefix, SCOPE_LINK, interface.index);
+    writer.attribute(RTA_DST, &network.to_be_bytes());
+    writer.attribute(RTA_PREFSRC, &address.octets());
+}
+
+/// The scope of IPv6 routes is always the universe.
+fn write_routes_v6(writer: &mut Writer, facts: &Facts, interface: &Interface) {
+    for (address, prefix) in &interface.inet6 {
+        let mask = u128::MAX.checked_shl(128 - u32::from(*prefix)).unwrap_or(0);
+        begin_route(writer, AF_INET6, *prefix, SCOPE_UNIVERSE, interface.index);
+        writer.attribute(RTA_DST, &(address.to_bits() & mask).to_be_bytes());
+    }
+    if let Some(gateway) = facts.gateway6 {
+        begin_route(writer, AF_INET6, 0, SCOPE_UNIVERSE, interface.index);
+        writer.attribute(RTA_GATEWAY, &gateway.octets());
     }
 }
 
 /// `struct rtmsg`: family u8 | destination bits u8 | source bits u8 | tos u8 | table u8 |
 /// protocol u8 | scope u8 | type u8 | flags u32; then the interface.
-fn begin_route(writer: &mut Writer, bits: u8, scope: u8, index: u32) {
+fn begin_route(writer: &mut Writer, family: u32, bits: u8, scope: u8, index: u32) {
     let protocol = uapi::RTPROT_KERNEL as u8;
     let fields = [
-        AF_INET as u8,
+        family as u8,
         bits,
         0,
         0,

@@ -62,9 +62,11 @@ impl NetlinkSocket {
     }
 
     fn facts(&self) -> Facts {
+        let status = self.stack.status();
         Facts {
             interfaces: self.stack.interfaces(),
-            gateway: self.stack.status().gateway,
+            gateway: status.gateway,
+            gateway6: status.gateway6,
         }
     }
 }

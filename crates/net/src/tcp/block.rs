@@ -2,10 +2,8 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec;
 
-use linux_abi::Errno;
 use linux_abi::raw::net::{SO_RCVBUF, SO_SNDBUF};
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp::{self, CongestionControl, SocketBuffer, State};
@@ -15,21 +13,14 @@ use vfs::Events;
 
 use super::settings::{DEFAULT_BUFFER, Tuning, buffer_size};
 use crate::address::Family;
+use crate::inet::Inet;
 use crate::link::LinkName;
 use crate::options::{Options, Transport};
-use crate::ports::Scope;
-use crate::readiness::Readiness;
 use crate::slab::Id;
 
 /// A socket.
 pub(crate) struct Block {
-    pub(crate) family: Family,
-    pub(crate) options: Options,
-    pub(crate) readiness: Arc<Readiness>,
-    /// What bind(2) took.
-    pub(crate) bound: Option<(Scope, u16)>,
-    /// `SO_ERROR`.
-    pub(crate) error: Option<Errno>,
+    pub(crate) inet: Inet,
     pub(crate) phase: Phase,
 }
 
@@ -88,6 +79,8 @@ pub(crate) struct Flow {
     pub(crate) established: bool,
     /// Whether connect(2) has told of its success.
     pub(crate) reported: bool,
+    /// The descriptor was closed, and close(2) waits for the end (`SO_LINGER`).
+    pub(crate) lingering: bool,
     pub(crate) read_shut: bool,
     pub(crate) write_shut: bool,
     /// Waits in the list of connections that want to send.
@@ -134,6 +127,7 @@ impl Flow {
             owner,
             established: false,
             reported: false,
+            lingering: false,
             read_shut: false,
             write_shut: false,
             dirty: false,
@@ -167,6 +161,14 @@ impl Flow {
         )
     }
 
+    /// Whether the other side has everything that was sent, and our end.
+    pub(crate) fn end_is_acknowledged(&self) -> bool {
+        matches!(
+            self.state(),
+            State::FinWait2 | State::TimeWait | State::Closed
+        )
+    }
+
     /// Whether a third of the send buffer is free (Linux: `sk_stream_is_writeable`).
     fn has_send_space(&self) -> bool {
         let capacity = self.tcp().send_capacity();
@@ -175,6 +177,13 @@ impl Flow {
 
     /// poll(2) for a connection (Linux: `tcp_poll`).
     fn events(&self) -> Events {
+        if self.lingering {
+            // Nobody but close(2) looks.
+            return match self.end_is_acknowledged() {
+                true => Events::HUP,
+                false => Events::empty(),
+            };
+        }
         if matches!(self.state(), State::SynSent | State::SynReceived) {
             return Events::empty();
         }
@@ -209,25 +218,18 @@ fn congestion_control(send_buffer: usize) -> CongestionControl {
 
 impl Block {
     pub(crate) fn new(family: Family) -> Self {
-        let idle = Events::OUT | Events::HUP;
+        let options = Options::new(Transport::Tcp);
         Self {
-            family,
-            options: Options::new(Transport::Tcp),
-            readiness: Readiness::new(idle),
-            bound: None,
-            error: None,
+            inet: Inet::new(family, options, Events::OUT | Events::HUP),
             phase: Phase::Idle,
         }
     }
 
     /// A connection that came in by this listening socket: it inherits the options.
     pub(crate) fn accepted(&self, flow: Flow) -> Self {
+        let options = self.inet.options.clone();
         Self {
-            family: self.family,
-            options: self.options.clone(),
-            readiness: Readiness::new(Events::empty()),
-            bound: None,
-            error: None,
+            inet: Inet::new(self.inet.family, options, Events::empty()),
             phase: Phase::Open(Box::new(flow)),
         }
     }
@@ -271,7 +273,7 @@ impl Block {
             Phase::Open(flow) => flow.events(),
             Phase::Over { .. } => Events::IN | Events::OUT | Events::RDHUP | Events::HUP,
         };
-        match self.error {
+        match self.inet.error {
             Some(_) => events | Events::ERR,
             None => events,
         }

@@ -102,7 +102,7 @@ impl Core {
     /// Ends a connection attempt without another packet.
     pub(crate) fn tcp_abort_connect(&mut self, id: Id, error: Errno) {
         if let Some(block) = self.tcp.blocks.get_mut(id) {
-            block.error = Some(error);
+            block.inet.error = Some(error);
         }
         self.tcp_finish(id);
     }
@@ -168,7 +168,7 @@ impl Core {
         let state = flow.state();
         flow.established |= !matches!(state, State::SynSent | State::SynReceived | State::Closed);
         if state == State::Closed && before != State::Closed {
-            block.error = block.error.or(end_error(before, cause));
+            block.inet.error = block.inet.error.or(end_error(before, cause));
         }
         if flow.is_spent() && flow.owner == Owner::File {
             self.tcp_finish(id);
@@ -192,7 +192,7 @@ impl Core {
     /// Publishes the readiness of a socket.
     pub(crate) fn tcp_refresh(&mut self, id: Id) {
         if let Some(block) = self.tcp.blocks.get(id) {
-            self.wakes.update(&block.readiness, block.events());
+            self.wakes.update(&block.inet.readiness, block.events());
         }
     }
 }

@@ -122,7 +122,7 @@ impl Core {
             link,
             tuple,
             Owner::Listener(listener),
-            &parent.options,
+            &parent.inet.options,
             scarce,
         );
         // Fails only for port 0, which no socket is bound to.

@@ -1,5 +1,7 @@
 //! Opening and closing: bind(2), connect(2), shutdown(2), close(2).
 
+use core::time::Duration;
+
 use linux_abi::Errno;
 use smoltcp::socket::tcp::State;
 use smoltcp::wire::IpEndpoint;
@@ -7,33 +9,35 @@ use vfs::Shutdown;
 
 use super::block::{Block, Flow, Owner, Phase};
 use super::settings::ORPHAN_TIMEOUT;
-use crate::address::parse_endpoint;
+use crate::address::{parse_endpoint, zone};
 use crate::core::Core;
 use crate::link::LinkName;
-use crate::ports::{PortTable, Scope};
+use crate::ports::PortTable;
 use crate::slab::Id;
 
 impl Core {
     pub(crate) fn tcp_bind(&mut self, id: Id, address: &[u8]) -> Result<(), Errno> {
         let block = self.tcp.blocks.get(id).ok_or(Errno::EBADF)?;
-        let endpoint = parse_endpoint(block.family, address)?;
-        if block.bound.is_some() || !matches!(block.phase, Phase::Idle) {
+        let endpoint = parse_endpoint(block.inet.family, address)?;
+        if block.inet.bound.is_some() || !matches!(block.phase, Phase::Idle) {
             return Err(Errno::EINVAL);
         }
-        let scope = self.scope(block.family, &block.options, endpoint.addr)?;
+        self.check_zone(endpoint.addr, zone(address))?;
+        let scope = self.scope(block.inet.family, &block.inet.options, endpoint.addr)?;
         self.tcp_claim(id, scope, endpoint.port)?;
         Ok(())
     }
 
     pub(crate) fn tcp_connect(&mut self, id: Id, address: &[u8]) -> Result<(), Errno> {
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        let remote = parse_endpoint(block.family, address)?;
+        let remote = block.inet.remote(address)?;
         match &mut block.phase {
             Phase::Idle => {}
             Phase::Listening(_) | Phase::Over { .. } => return Err(Errno::EISCONN),
             Phase::Open(flow) if flow.reported => return Err(Errno::EISCONN),
             Phase::Open(_) => return self.tcp_connect_result(id, Errno::EALREADY),
         }
+        self.check_zone(remote.addr, zone(address))?;
         self.tcp_start_connect(id, remote)?;
         // On the loopback interface the handshake is over when this returns.
         self.settle();
@@ -43,7 +47,7 @@ impl Core {
     /// The outcome of a connect(2) under way, or `pending`.
     fn tcp_connect_result(&mut self, id: Id, pending: Errno) -> Result<(), Errno> {
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        if let Some(error) = block.error.take() {
+        if let Some(error) = block.inet.error.take() {
             self.tcp_refresh(id);
             return Err(error);
         }
@@ -58,12 +62,8 @@ impl Core {
 
     fn tcp_start_connect(&mut self, id: Id, remote: IpEndpoint) -> Result<(), Errno> {
         let block = self.tcp.blocks.get(id).ok_or(Errno::EBADF)?;
-        let bound = block.bound;
-        let bound_address = match bound {
-            Some((Scope::One(address), _)) => Some(address),
-            _ => None,
-        };
-        let route = self.route(remote.addr, bound_address)?;
+        let bound = block.inet.bound;
+        let route = self.route(remote.addr, block.inet.bound_address())?;
         if !route.remote.is_unicast() || self.is_broadcast(route.link, route.remote) {
             return Err(Errno::ENETUNREACH);
         }
@@ -105,7 +105,13 @@ impl Core {
     ) -> Result<(), Errno> {
         let scarce = self.tcp_memory_scarce();
         let block = self.tcp.blocks.get(id).ok_or(Errno::EBADF)?;
-        let mut flow = Flow::new(link, (local, remote), Owner::File, &block.options, scarce);
+        let mut flow = Flow::new(
+            link,
+            (local, remote),
+            Owner::File,
+            &block.inet.options,
+            scarce,
+        );
         let state = self.links.get_mut(link).ok_or(Errno::ENETDOWN)?;
         let context = state.interface.context();
         let connected = flow.tcp_mut().connect(context, remote, local);
@@ -136,6 +142,26 @@ impl Core {
         Ok(())
     }
 
+    /// Begins to close as `SO_LINGER` wants it; how long close(2) waits for the end, if at all.
+    pub(crate) fn tcp_linger(&mut self, id: Id) -> Option<Duration> {
+        let block = self.tcp.blocks.get_mut(id)?;
+        let linger = block.inet.options.linger();
+        let flow = block.flow_mut()?;
+        let waits = linger.on
+            && linger.seconds > 0
+            && flow.established
+            && !flow.tcp().can_recv()
+            && !flow.end_is_acknowledged();
+        if !waits {
+            return None;
+        }
+        flow.lingering = true;
+        flow.tcp_mut().close();
+        self.tcp.mark_dirty(id);
+        self.tcp_refresh(id);
+        Some(Duration::from_secs(linger.seconds.unsigned_abs().into()))
+    }
+
     /// The descriptor is gone: what has to be sent is still sent, then the socket disappears.
     pub(crate) fn tcp_close(&mut self, id: Id) {
         let Some(block) = self.tcp.blocks.get(id) else {
@@ -148,7 +174,7 @@ impl Core {
                 self.tcp_remove(id);
             }
             Phase::Open(flow) => {
-                let linger = block.options.linger();
+                let linger = block.inet.options.linger();
                 // Data nobody read: the other side must not believe it arrived (RFC 2525 §2.17).
                 let reset = (linger.on && linger.seconds == 0)
                     || flow.tcp().can_recv()
@@ -165,7 +191,7 @@ impl Core {
         let Some(block) = self.tcp.blocks.get_mut(id) else {
             return;
         };
-        let bound = block.bound.take();
+        let bound = block.inet.bound.take();
         let Some(flow) = block.flow_mut() else {
             return;
         };
@@ -220,7 +246,7 @@ impl Core {
         let Some(block) = self.tcp.blocks.remove(id) else {
             return;
         };
-        if let Some((_, port)) = block.bound {
+        if let Some((_, port)) = block.inet.bound {
             self.tcp.ports.remove(port, id);
         }
     }
@@ -237,15 +263,9 @@ impl Core {
 impl Block {
     /// The local address as getsockname(2) shows it.
     pub(crate) fn local(&self) -> IpEndpoint {
-        if let Some((local, _)) = self.endpoints() {
-            return local;
+        match self.endpoints() {
+            Some((local, _)) => local,
+            None => self.inet.local(),
         }
-        let (address, port) = match self.bound {
-            Some((Scope::One(address), port)) => (Some(address), port),
-            Some((_, port)) => (None, port),
-            None => (None, 0),
-        };
-        let address = address.unwrap_or(crate::address::unspecified(self.family));
-        IpEndpoint::new(address, port)
     }
 }

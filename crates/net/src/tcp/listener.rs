@@ -52,9 +52,13 @@ impl Core {
     /// The socket's port, chosen now if bind(2) was not called.
     fn tcp_port_for_listen(&mut self, id: Id) -> Result<u16, Errno> {
         let block = self.tcp.blocks.get(id).ok_or(Errno::EBADF)?;
-        match block.bound {
+        match block.inet.bound {
             Some((_, port)) => Ok(port),
-            None => self.tcp_claim(id, self.any_scope(block.family, &block.options), 0),
+            None => self.tcp_claim(
+                id,
+                self.any_scope(block.inet.family, &block.inet.options),
+                0,
+            ),
         }
     }
 
@@ -62,9 +66,9 @@ impl Core {
     pub(crate) fn tcp_claim(&mut self, id: Id, scope: Scope, port: u16) -> Result<u16, Errno> {
         let random = self.platform.random_u32();
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        let binding = Binding::new(id, scope, &block.options);
+        let binding = Binding::new(id, scope, &block.inet.options);
         let port = self.tcp.ports.claim(port, binding, random)?;
-        block.bound = Some((scope, port));
+        block.inet.bound = Some((scope, port));
         Ok(port)
     }
 
@@ -139,7 +143,7 @@ impl Core {
         for child in children {
             self.tcp_orphan(child, true);
         }
-        if let Some((_, port)) = self.tcp.blocks.get(id).and_then(|block| block.bound) {
+        if let Some((_, port)) = self.tcp.blocks.get(id).and_then(|block| block.inet.bound) {
             self.tcp
                 .ports
                 .update(port, id, |binding| binding.listening = false);

@@ -6,6 +6,7 @@
 
 pub(crate) mod block;
 mod egress;
+mod info;
 mod ingress;
 mod lifecycle;
 pub(crate) mod listener;

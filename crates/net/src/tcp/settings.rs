@@ -3,9 +3,10 @@
 use linux_abi::raw::net as uapi;
 use smoltcp::socket::tcp::State;
 use smoltcp::time::Duration;
+use smoltcp::wire::IpAddress;
 
 use super::block::{Flow, Owner};
-use crate::options::{Options, SOL_IP, SOL_SOCKET, SOL_TCP};
+use crate::options::{Options, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_TCP};
 
 /// Buffer size per direction unless asked otherwise: eleven full Ethernet segments.
 pub(crate) const DEFAULT_BUFFER: usize = 16 << 10;
@@ -14,8 +15,10 @@ pub(crate) const SMALL_BUFFER: usize = 4 << 10;
 /// Largest buffer given on request.
 const LARGEST_BUFFER: usize = 256 << 10;
 
-/// How long connect(2) tries (Linux: `tcp_syn_retries` = 6, 127 s).
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(127);
+/// The first time between two connection requests, which doubles each time (RFC 6298 §2).
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+/// More repetitions of the request would not fit a duration.
+const MOST_RETRIES: u32 = 24;
 /// How long an incoming handshake may take (Linux: `tcp_synack_retries` = 5, 63 s).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(63);
 /// How long data goes unacknowledged before the connection is given up (Linux: `tcp_retries2`
@@ -55,7 +58,10 @@ pub(crate) struct Tuning {
     corked: bool,
     hop_limit: Option<u8>,
     keep_alive: Option<KeepAlive>,
+    hop_limit6: Option<u8>,
     user_timeout: Option<Duration>,
+    /// How long connect(2) tries.
+    connect_timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +74,11 @@ struct KeepAlive {
 impl Tuning {
     /// Reads the options that matter.
     pub(crate) fn new(options: &Options) -> Self {
-        let hop_limit = match options.value(SOL_IP, uapi::IP_TTL) {
+        let hop_limit = |level, name| match options.value(level, name) {
             value @ 1..=255 => Some(value as u8),
             _ => None,
         };
+        let retries = options.value(SOL_TCP, uapi::TCP_SYNCNT) as u32;
         let user_timeout = match options.value(SOL_TCP, uapi::TCP_USER_TIMEOUT) {
             millis @ 1.. => Some(Duration::from_millis(millis as u64)),
             _ => None,
@@ -79,9 +86,12 @@ impl Tuning {
         Self {
             nagle: !options.flag(SOL_TCP, uapi::TCP_NODELAY),
             corked: options.flag(SOL_TCP, uapi::TCP_CORK),
-            hop_limit,
+            hop_limit: hop_limit(SOL_IP, uapi::IP_TTL),
+            hop_limit6: hop_limit(SOL_IPV6, uapi::IPV6_UNICAST_HOPS),
             keep_alive: KeepAlive::new(options),
             user_timeout,
+            // The last repetition has its time for an answer, too.
+            connect_timeout: FIRST_RETRY * ((2 << retries.min(MOST_RETRIES)) - 1),
         }
     }
 
@@ -92,12 +102,16 @@ impl Tuning {
             Probing::Yes => wanted.interval,
         });
         let timeout = self.timeout(flow);
+        let hop_limit = match flow.remote.addr {
+            IpAddress::Ipv4(_) => self.hop_limit,
+            IpAddress::Ipv6(_) => self.hop_limit6,
+        };
         let tcp = flow.tcp_mut();
         if tcp.keep_alive() != keep_alive {
             tcp.set_keep_alive(keep_alive);
         }
         tcp.set_timeout(timeout);
-        tcp.set_hop_limit(self.hop_limit);
+        tcp.set_hop_limit(hop_limit);
         tcp.set_nagle_enabled(self.nagle);
     }
 
@@ -119,11 +133,15 @@ impl Tuning {
     /// so it is only set while an answer is due.
     fn timeout(&self, flow: &Flow) -> Option<Duration> {
         match flow.state() {
-            State::SynSent => return Some(CONNECT_TIMEOUT),
+            State::SynSent => return self.user_timeout.or(Some(self.connect_timeout)),
             State::SynReceived => return Some(HANDSHAKE_TIMEOUT),
             State::FinWait1 | State::Closing | State::LastAck => {}
             _ if flow.tcp().send_queue() > 0 => {}
-            _ => return self.keep_alive.map(KeepAlive::limit),
+            _ => {
+                return self
+                    .keep_alive
+                    .map(|probes| probes.limit(self.user_timeout));
+            }
         }
         match flow.owner {
             Owner::Nobody => Some(ORPHAN_TIMEOUT),
@@ -143,8 +161,13 @@ impl KeepAlive {
         })
     }
 
-    /// Silence after which the other side counts as gone.
-    fn limit(self) -> Duration {
-        self.idle + self.interval * self.count
+    /// Silence after which the other side counts as gone: a number of probes, or
+    /// `TCP_USER_TIMEOUT` after the first (tcp(7)).
+    fn limit(self, user_timeout: Option<Duration>) -> Duration {
+        let first = self.idle + self.interval;
+        match user_timeout {
+            Some(limit) => limit.max(first),
+            None => self.idle + self.interval * self.count,
+        }
     }
 }

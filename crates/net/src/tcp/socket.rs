@@ -1,204 +1,136 @@
-//! What the descriptor of a TCP socket refers to.
+//! TCP as a protocol of sockets, and its options.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
+use core::time::Duration;
 
 use linux_abi::Errno;
 use linux_abi::raw::net as uapi;
-use vfs::{
-    Events, File, FileKind, Received, RecvFlags, SendMessage, Shutdown, Sink, Socket, Source, Stat,
-    WaitQueue,
-};
+use smoltcp::wire::IpEndpoint;
+use vfs::{Received, RecvFlags, SendMessage, Shutdown, Sink, Source};
 
 use super::block::{Block, Phase};
 use super::settings::{Probing, Tuning};
-use crate::address::{Family, emit_endpoint};
+use crate::address::Family;
 use crate::core::Core;
-use crate::options::{SOL_SOCKET, SOL_TCP, emit_integer};
-use crate::readiness::Readiness;
+use crate::inet::Inet;
+use crate::inet::socket::{InetSocket, Protocol};
+use crate::options::SOL_TCP;
 use crate::slab::Id;
-use crate::stack::NetStack;
+
+/// The protocol.
+pub(crate) struct Tcp;
 
 /// A TCP socket.
-pub(crate) struct TcpSocket {
-    stack: Arc<NetStack>,
-    id: Id,
-    readiness: Arc<Readiness>,
-}
+pub(crate) type TcpSocket = InetSocket<Tcp>;
 
-impl TcpSocket {
-    pub(crate) fn create(stack: &Arc<NetStack>, family: Family) -> Arc<dyn File> {
-        let block = Block::new(family);
-        let readiness = block.readiness.clone();
-        let id = stack.enter(|core| core.tcp.blocks.insert(block));
-        Arc::new(Self {
-            stack: stack.clone(),
-            id,
-            readiness,
-        })
+impl Protocol for Tcp {
+    fn create(core: &mut Core, family: Family) -> Id {
+        core.tcp.blocks.insert(Block::new(family))
     }
 
-    /// Bytes that can be read at once (`FIONREAD`).
-    pub(crate) fn readable(&self) -> usize {
-        self.block(|block| block.flow().map_or(0, |flow| flow.tcp().recv_queue()))
-            .unwrap_or(0)
+    fn close(core: &mut Core, id: Id) {
+        core.tcp_close(id);
     }
 
-    fn block<R>(&self, read: impl FnOnce(&Block) -> R) -> Result<R, Errno> {
-        let id = self.id;
-        self.stack
-            .look(|core| core.tcp.blocks.get(id).map(read).ok_or(Errno::EBADF))
-    }
-}
-
-impl Drop for TcpSocket {
-    fn drop(&mut self) {
-        self.stack.enter(|core| core.tcp_close(self.id));
-    }
-}
-
-impl File for TcpSocket {
-    fn stat(&self) -> Stat {
-        Stat::anonymous(FileKind::Socket)
+    fn inet(core: &Core, id: Id) -> Option<&Inet> {
+        core.tcp.blocks.get(id).map(|block| &block.inet)
     }
 
-    fn read(&self, to: &mut dyn Sink) -> Result<usize, Errno> {
-        self.receive(to, RecvFlags::empty())
-            .map(|received| received.length)
+    fn inet_mut(core: &mut Core, id: Id) -> Option<&mut Inet> {
+        core.tcp.blocks.get_mut(id).map(|block| &mut block.inet)
     }
 
-    fn write(&self, from: &mut dyn Source) -> Result<usize, Errno> {
-        self.stack.enter(|core| core.tcp_send(self.id, from))
+    fn refresh(core: &mut Core, id: Id) {
+        core.tcp_refresh(id);
     }
 
-    fn poll(&self) -> Events {
-        self.readiness.events()
+    fn readable(core: &Core, id: Id) -> usize {
+        let flow = core.tcp.blocks.get(id).and_then(Block::flow);
+        flow.map_or(0, |flow| flow.tcp().recv_queue())
     }
 
-    fn wait_queue(&self) -> Option<&WaitQueue> {
-        Some(self.readiness.queue())
+    fn bind(core: &mut Core, id: Id, address: &[u8]) -> Result<(), Errno> {
+        core.tcp_bind(id, address)
     }
 
-    fn as_socket(&self) -> Option<&dyn Socket> {
-        Some(self)
+    fn connect(core: &mut Core, id: Id, address: &[u8]) -> Result<(), Errno> {
+        core.tcp_connect(id, address)
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-impl Socket for TcpSocket {
-    fn bind(&self, address: &[u8]) -> Result<(), Errno> {
-        self.stack.enter(|core| core.tcp_bind(self.id, address))
+    fn listen(core: &mut Core, id: Id, backlog: i32) -> Result<(), Errno> {
+        core.tcp_listen(id, backlog)
     }
 
-    fn connect(&self, address: &[u8]) -> Result<(), Errno> {
-        self.stack.enter(|core| core.tcp_connect(self.id, address))
+    fn accept(core: &mut Core, id: Id) -> Result<Id, Errno> {
+        core.tcp_accept(id)
     }
 
-    fn listen(&self, backlog: i32) -> Result<(), Errno> {
-        self.stack.enter(|core| core.tcp_listen(self.id, backlog))
+    fn local(core: &Core, id: Id) -> Option<IpEndpoint> {
+        core.tcp.blocks.get(id).map(Block::local)
     }
 
-    fn accept(&self) -> Result<Arc<dyn File>, Errno> {
-        let (id, readiness) = self.stack.enter(|core| {
-            let id = core.tcp_accept(self.id)?;
-            let block = core.tcp.blocks.get(id).ok_or(Errno::ECONNABORTED)?;
-            Ok::<_, Errno>((id, block.readiness.clone()))
-        })?;
-        Ok(Arc::new(Self {
-            stack: self.stack.clone(),
-            id,
-            readiness,
-        }))
+    fn peer(core: &Core, id: Id) -> Option<IpEndpoint> {
+        let flow = core.tcp.blocks.get(id)?.flow()?;
+        flow.established.then_some(flow.remote)
     }
 
-    fn local_address(&self) -> Result<Vec<u8>, Errno> {
-        self.block(|block| emit_endpoint(block.family, block.local()))
+    fn shutdown(core: &mut Core, id: Id, how: Shutdown) -> Result<(), Errno> {
+        core.tcp_shutdown(id, how)
     }
 
-    fn peer_address(&self) -> Result<Vec<u8>, Errno> {
-        self.block(|block| match &block.phase {
-            Phase::Open(flow) if flow.established => Ok(emit_endpoint(block.family, flow.remote)),
-            _ => Err(Errno::ENOTCONN),
-        })?
+    fn linger(core: &mut Core, id: Id) -> Option<Duration> {
+        core.tcp_linger(id)
     }
 
-    fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
-        self.stack.enter(|core| core.tcp_shutdown(self.id, how))
-    }
-
-    fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        self.stack
-            .enter(|core| core.tcp_set_option(self.id, level, name, value))
-    }
-
-    fn option(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
-        if (level, name as u32) == (SOL_SOCKET, uapi::SO_ERROR) {
-            let error = self.stack.enter(|core| core.tcp_take_error(self.id));
-            return Ok(emit_integer(error, level, size));
-        }
-        self.block(|block| block.option(level, name, size))?
-    }
-
-    fn send(&self, from: &mut dyn Source, message: &SendMessage<'_>) -> Result<usize, Errno> {
-        if message.flags.contains(RecvFlags::OOB) {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        self.write(from)
-    }
-
-    fn receive(&self, to: &mut dyn Sink, flags: RecvFlags) -> Result<Received, Errno> {
-        self.stack
-            .enter(|core| core.tcp_receive(self.id, to, flags))
-    }
-}
-
-impl Core {
-    fn tcp_set_option(&mut self, id: Id, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        block.options.set(level, name, value)?;
-        let tuning = Tuning::new(&block.options);
+    fn set_option(
+        core: &mut Core,
+        id: Id,
+        level: i32,
+        name: i32,
+        value: &[u8],
+    ) -> Result<(), Errno> {
+        let block = core.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
+        block.inet.set_option(level, name, value)?;
+        let tuning = Tuning::new(&block.inet.options);
         if let Some(flow) = block.flow_mut()
             && flow.tuning != tuning
         {
             flow.tuning = tuning;
             tuning.apply(flow, Probing::No);
-            self.tcp.mark_dirty(id);
+            core.tcp.mark_dirty(id);
         }
         Ok(())
     }
 
-    fn tcp_take_error(&mut self, id: Id) -> i32 {
-        let error = self
-            .tcp
-            .blocks
-            .get_mut(id)
-            .and_then(|block| block.error.take());
-        self.tcp_refresh(id);
-        error.map_or(0, |error| i32::from(error.number()))
-    }
-}
-
-impl Block {
-    /// getsockopt(2), except `SO_ERROR`.
-    fn option(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
-        let value = match (level, name as u32) {
-            (SOL_SOCKET, uapi::SO_TYPE) => uapi::SOCK_STREAM as i32,
-            (SOL_SOCKET, uapi::SO_PROTOCOL) => SOL_TCP,
-            (SOL_SOCKET, uapi::SO_DOMAIN) => i32::from(self.family.number()),
-            (SOL_SOCKET, uapi::SO_ACCEPTCONN) => {
-                i32::from(matches!(self.phase, Phase::Listening(_)))
+    fn option(core: &Core, id: Id, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
+        let block = core.tcp.blocks.get(id).ok_or(Errno::EBADF)?;
+        let mut bytes = match (level, name as u32) {
+            (SOL_TCP, uapi::TCP_CONGESTION) => b"reno\0".to_vec(),
+            (SOL_TCP, uapi::TCP_INFO) => core.tcp_info(block),
+            _ => {
+                let is_listening = matches!(block.phase, Phase::Listening(_));
+                return block.inet.option(level, name, size, is_listening);
             }
-            (SOL_TCP, uapi::TCP_CONGESTION) => {
-                let mut name = b"reno\0".to_vec();
-                name.truncate(size);
-                return Ok(name);
-            }
-            _ => return self.options.get(level, name, size),
         };
-        Ok(emit_integer(value, level, size))
+        bytes.truncate(size);
+        Ok(bytes)
+    }
+
+    fn send(
+        core: &mut Core,
+        id: Id,
+        from: &mut dyn Source,
+        _message: &SendMessage<'_>,
+    ) -> Result<usize, Errno> {
+        core.tcp_send(id, from)
+    }
+
+    fn receive(
+        core: &mut Core,
+        id: Id,
+        to: &mut dyn Sink,
+        flags: RecvFlags,
+    ) -> Result<Received, Errno> {
+        core.tcp_receive(id, to, flags)
     }
 }

@@ -14,7 +14,7 @@ const PEEK_CHUNK: usize = 2048;
 impl Core {
     pub(crate) fn tcp_send(&mut self, id: Id, from: &mut dyn Source) -> Result<usize, Errno> {
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        if let Some(error) = block.error.take() {
+        if let Some(error) = block.inet.error.take() {
             self.tcp_refresh(id);
             return Err(error);
         }
@@ -54,7 +54,7 @@ impl Core {
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
         let flow = match &mut block.phase {
             Phase::Idle | Phase::Listening(_) => {
-                let error = block.error.take().unwrap_or(Errno::ENOTCONN);
+                let error = block.inet.error.take().unwrap_or(Errno::ENOTCONN);
                 self.tcp_refresh(id);
                 return Err(error);
             }
@@ -83,7 +83,7 @@ impl Core {
     /// The answer when the receive buffer is empty.
     fn tcp_nothing_to_read(&mut self, id: Id) -> Result<usize, Errno> {
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        if let Some(error) = block.error.take() {
+        if let Some(error) = block.inet.error.take() {
             self.tcp_refresh(id);
             return Err(error);
         }

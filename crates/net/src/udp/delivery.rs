@@ -1,43 +1,74 @@
 //! Bringing datagrams, and news about ours, to sockets.
 
 use alloc::vec::Vec;
+use core::net::Ipv4Addr;
 
 use linux_abi::Errno;
+use linux_abi::raw::net as uapi;
 use smoltcp::socket::tcp::State;
-use smoltcp::wire::{Icmpv4DstUnreachable, IpProtocol};
+use smoltcp::wire::{IpAddress, IpProtocol};
 
 use super::state::Datagram;
 use crate::core::Core;
-use crate::demux::{Arrival, Unreachable};
+use crate::demux::Arrival;
+use crate::icmp::Unreachable;
+use crate::ipv6::ALL_NODES;
 use crate::link::LinkName;
+use crate::options::{SOL_IP, SOL_IPV6};
 use crate::slab::Id;
 use crate::tcp::block::Block;
 
 impl Core {
     /// A datagram came in; whether a socket was there for it.
     pub(crate) fn udp_ingress(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
-        if self.is_own_address(link, arrival.local.addr) {
-            return self.udp_deliver(arrival);
+        let to = arrival.local.addr;
+        if to.is_multicast() {
+            return self.udp_deliver_to_group(link, arrival);
         }
-        self.is_for_everyone(link, arrival) && self.udp_deliver_to_all(arrival)
+        if self.is_broadcast(link, to) {
+            let receivers = self.udp_receivers(arrival);
+            return self.udp_push_to_all(&receivers, arrival);
+        }
+        self.is_own_address(link, to) && self.udp_deliver(arrival)
     }
 
-    /// Gives a datagram to every socket that is bound to its destination.
-    pub(crate) fn udp_deliver_to_all(&mut self, arrival: &Arrival<'_>) -> bool {
+    /// Gives a datagram to those who listen to its group.
+    pub(crate) fn udp_deliver_to_group(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
+        let group = arrival.local.addr;
+        let members = self.group_members(link, group);
+        if members.is_empty() && !is_everyones(group) {
+            return false;
+        }
+        let mut receivers = self.udp_receivers(arrival);
+        receivers.retain(|id| members.contains(id) || self.hears_all_groups(*id, group));
+        self.udp_push_to_all(&receivers, arrival)
+    }
+
+    /// Whether a socket also hears groups that only others joined (ip(7), `IP_MULTICAST_ALL`).
+    fn hears_all_groups(&self, id: Id, group: IpAddress) -> bool {
+        let (level, name) = match group {
+            IpAddress::Ipv4(_) => (SOL_IP, uapi::IP_MULTICAST_ALL),
+            IpAddress::Ipv6(_) => (SOL_IPV6, uapi::IPV6_MULTICAST_ALL),
+        };
+        let socket = self.udp.sockets.get(id);
+        socket.is_some_and(|socket| socket.inet.options.flag(level, name))
+    }
+
+    /// Every socket that is bound to a datagram's destination.
+    fn udp_receivers(&self, arrival: &Arrival<'_>) -> Vec<Id> {
         let bindings = self.udp.ports.bindings(arrival.local.port).iter();
-        let receivers: Vec<Id> = bindings
+        bindings
             .filter(|binding| binding.scope.covers(arrival.local.addr))
             .filter(|binding| binding.peer.is_none_or(|peer| peer == arrival.remote))
             .map(|binding| binding.owner)
-            .collect();
-        for id in &receivers {
+            .collect()
+    }
+
+    fn udp_push_to_all(&mut self, receivers: &[Id], arrival: &Arrival<'_>) -> bool {
+        for id in receivers {
             self.udp_push(*id, arrival);
         }
         !receivers.is_empty()
-    }
-
-    fn is_for_everyone(&self, link: LinkName, arrival: &Arrival<'_>) -> bool {
-        self.is_broadcast(link, arrival.local.addr) || self.is_joined(arrival.local.addr)
     }
 
     /// Gives a datagram for one of our addresses to its socket; `false` if there is none.
@@ -67,7 +98,7 @@ impl Core {
     /// Publishes the readiness of a socket.
     pub(crate) fn udp_refresh(&mut self, id: Id) {
         if let Some(socket) = self.udp.sockets.get(id) {
-            self.wakes.update(&socket.readiness, socket.events());
+            self.wakes.update(&socket.inet.readiness, socket.events());
         }
     }
 
@@ -76,16 +107,14 @@ impl Core {
         if let Some(socket) = self.udp.sockets.get_mut(id)
             && socket.peer.is_some()
         {
-            socket.error = Some(error);
+            socket.inet.error = Some(error);
             self.udp_refresh(id);
         }
     }
 
     /// A packet of ours did not arrive.
     pub(crate) fn unreachable_ingress(&mut self, report: &Unreachable) {
-        let Some(error) = errno(report.reason) else {
-            return;
-        };
+        let error = report.error;
         match report.protocol {
             IpProtocol::Udp => {
                 if let Some(id) = self.udp.receiver(report.local, report.remote) {
@@ -110,15 +139,10 @@ impl Core {
     }
 }
 
-/// The error for a reason (Linux: `icmp_err_convert`); `None` for those that are handled silently.
-fn errno(reason: Icmpv4DstUnreachable) -> Option<Errno> {
-    match reason {
-        Icmpv4DstUnreachable::NetUnreachable | Icmpv4DstUnreachable::NetUnreachToS => {
-            Some(Errno::ENETUNREACH)
-        }
-        Icmpv4DstUnreachable::PortUnreachable => Some(Errno::ECONNREFUSED),
-        Icmpv4DstUnreachable::ProtoUnreachable => Some(Errno::ENOPROTOOPT),
-        Icmpv4DstUnreachable::FragRequired => None,
-        _ => Some(Errno::EHOSTUNREACH),
+/// Whether a group has every interface as its member.
+fn is_everyones(group: IpAddress) -> bool {
+    match group {
+        IpAddress::Ipv4(group) => group == Ipv4Addr::new(224, 0, 0, 1),
+        IpAddress::Ipv6(group) => group == ALL_NODES,
     }
 }

@@ -1,28 +1,23 @@
 //! Binding, connecting and sending.
 
-use alloc::vec;
-use core::num::NonZeroU8;
+use alloc::vec::Vec;
 
 use linux_abi::Errno;
 use linux_abi::raw::net as uapi;
 use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpEndpoint};
-use vfs::{SendMessage, SliceSource, Source};
+use vfs::{SendMessage, Source};
 
-use super::carrier::{Carrier, Envelope, Parked, fill};
-use super::state::UdpState;
-use crate::address::{AF_UNSPEC, family_of, parse_endpoint};
-use crate::core::{Core, Route};
+use super::packet::{Envelope, take};
+use super::state::{Parked, UdpState};
+use crate::address::{AF_UNSPEC, family_of, parse_endpoint, zone};
+use crate::core::{Core, Route, loopback_like};
 use crate::link::LinkName;
 use crate::neighbour::ABSENT_AFTER;
-use crate::options::{Options, SOL_IP, SOL_SOCKET};
+use crate::options::{Options, SOL_IP, SOL_IPV6, SOL_SOCKET};
 use crate::ports::{Binding, Scope};
 use crate::slab::Id;
 
-/// IPv4 and UDP header.
-const HEADERS: usize = 28;
-/// The longest payload of a UDP datagram over IPv4.
-const LONGEST: usize = 65_535 - HEADERS;
 /// Datagrams that wait at the same time.
 const PARKED_LIMIT: usize = 64;
 /// How long a datagram waits for its neighbour's address.
@@ -33,13 +28,16 @@ const RETRY: Duration = Duration::from_secs(1);
 impl Core {
     pub(crate) fn udp_bind(&mut self, id: Id, address: &[u8]) -> Result<(), Errno> {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        let endpoint = parse_endpoint(socket.family, address)?;
-        if socket.bound.is_some() {
+        let endpoint = parse_endpoint(socket.inet.family, address)?;
+        if socket.inet.bound.is_some() {
             return Err(Errno::EINVAL);
         }
         let scope = match endpoint.addr {
             group if group.is_multicast() => Scope::One(group),
-            address => self.scope(socket.family, &socket.options, address)?,
+            own => {
+                self.check_zone(own, zone(address))?;
+                self.scope(socket.inet.family, &socket.inet.options, own)?
+            }
         };
         self.udp_claim(id, scope, endpoint.port)
     }
@@ -47,19 +45,23 @@ impl Core {
     fn udp_claim(&mut self, id: Id, scope: Scope, port: u16) -> Result<(), Errno> {
         let random = self.platform.random_u32();
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        let binding = Binding::new(id, scope, &socket.options);
+        let binding = Binding::new(id, scope, &socket.inet.options);
         let port = self.udp.ports.claim(port, binding, random)?;
-        socket.bound = Some((scope, port));
+        socket.inet.bound = Some((scope, port));
         Ok(())
     }
 
     /// Gives the socket a port if it has none.
     fn udp_ensure_bound(&mut self, id: Id) -> Result<(), Errno> {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        if socket.bound.is_some() {
+        if socket.inet.bound.is_some() {
             return Ok(());
         }
-        self.udp_claim(id, self.any_scope(socket.family, &socket.options), 0)
+        self.udp_claim(
+            id,
+            self.any_scope(socket.inet.family, &socket.inet.options),
+            0,
+        )
     }
 
     pub(crate) fn udp_connect(&mut self, id: Id, address: &[u8]) -> Result<(), Errno> {
@@ -67,8 +69,9 @@ impl Core {
             return self.udp_set_peer(id, None);
         }
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
-        let remote = parse_endpoint(socket.family, address)?;
-        let route = self.udp_route(socket, remote.addr)?;
+        let remote = socket.inet.remote(address)?;
+        self.check_zone(remote.addr, zone(address))?;
+        let route = self.udp_route(socket, remote.addr, zone(address))?;
         self.udp_ensure_bound(id)?;
         let remote = IpEndpoint::new(route.remote, remote.port);
         self.udp_set_peer(id, Some((route.local, remote)))
@@ -77,7 +80,7 @@ impl Core {
     fn udp_set_peer(&mut self, id: Id, peer: Option<(IpAddress, IpEndpoint)>) -> Result<(), Errno> {
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
         socket.peer = peer;
-        if let Some((scope, port)) = socket.bound {
+        if let Some((scope, port)) = socket.inet.bound {
             self.udp.ports.update(port, id, |binding| {
                 binding.scope = peer.map_or(scope, |(local, _)| Scope::One(local));
                 binding.peer = peer.map(|(_, remote)| remote);
@@ -86,12 +89,21 @@ impl Core {
         Ok(())
     }
 
-    fn udp_route(&self, socket: &UdpState, remote: IpAddress) -> Result<Route, Errno> {
+    /// Where datagrams to `remote` go; `zone` is its `sin6_scope_id`.
+    fn udp_route(&self, socket: &UdpState, remote: IpAddress, zone: u32) -> Result<Route, Errno> {
         let bound = socket
+            .inet
             .bound_address()
             .filter(|address| !address.is_multicast());
+        if remote.is_multicast() && self.group_link(socket, remote, zone)? == LinkName::Loopback {
+            return Ok(Route {
+                link: LinkName::Loopback,
+                local: bound.unwrap_or(loopback_like(remote)),
+                remote,
+            });
+        }
         let route = self.route(remote, bound)?;
-        let allowed = socket.options.flag(SOL_SOCKET, uapi::SO_BROADCAST);
+        let allowed = socket.inet.options.flag(SOL_SOCKET, uapi::SO_BROADCAST);
         if self.is_broadcast(route.link, route.remote) && !allowed {
             return Err(Errno::EACCES);
         }
@@ -105,7 +117,7 @@ impl Core {
         message: &SendMessage<'_>,
     ) -> Result<usize, Errno> {
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        if let Some(error) = socket.error.take() {
+        if let Some(error) = socket.inet.error.take() {
             self.udp_refresh(id);
             return Err(error);
         }
@@ -114,118 +126,112 @@ impl Core {
         }
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let remote = match message.address {
-            Some(address) => parse_endpoint(socket.family, address)?,
+            Some(address) => socket.inet.remote(address)?,
             None => socket.peer.ok_or(Errno::EDESTADDRREQ)?.1,
         };
         if remote.port == 0 {
             return Err(Errno::EINVAL);
         }
-        let route = self.udp_route(socket, remote.addr)?;
-        let hop_limit = hop_limit(&socket.options, route.remote);
+        let zone = message.address.map_or(0, zone);
+        let route = self.udp_route(socket, remote.addr, zone)?;
         self.udp_ensure_bound(id)?;
-        let bound = self.udp.sockets.get(id).and_then(|socket| socket.bound);
-        let envelope = Envelope {
-            local: route.local,
-            port: bound.map_or(0, |(_, port)| port),
-            remote: IpEndpoint::new(route.remote, remote.port),
-            hop_limit,
+        let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
+        let port = socket.inet.bound.map_or(0, |(_, port)| port);
+        let outgoing = Outgoing {
+            owner: id,
+            link: route.link,
+            loops: route.remote.is_multicast() && loops_back(&socket.inet.options, route.remote),
+            whole: must_stay_whole(&socket.inet.options, route.remote),
+            envelope: Envelope {
+                local: IpEndpoint::new(route.local, port),
+                remote: IpEndpoint::new(route.remote, remote.port),
+                hop_limit: hop_limit(&socket.inet.options, route.remote),
+                traffic_class: traffic_class(&socket.inet.options, route.remote),
+            },
         };
-        match route.link {
-            LinkName::Loopback => self.udp_send_to_self(id, &envelope, from),
-            LinkName::Ethernet if self.loops_back(id, route.remote) => {
-                self.udp_send_to_group(id, &envelope, from)
+        self.udp_check_size(&outgoing, from.remaining())?;
+        let payload = take(from)?;
+        let length = payload.len();
+        self.udp_send_out(&outgoing, payload);
+        Ok(length)
+    }
+
+    fn udp_check_size(&self, outgoing: &Outgoing, length: usize) -> Result<(), Errno> {
+        let envelope = &outgoing.envelope;
+        let ethernet = self.links.ethernet.as_ref();
+        let fits_one = match (outgoing.link, ethernet) {
+            (LinkName::Ethernet, Some(link)) => length <= envelope.longest_whole(link.ip_mtu()),
+            _ => true,
+        };
+        match length <= envelope.longest() && (fits_one || !outgoing.whole) {
+            true => Ok(()),
+            false => Err(Errno::EMSGSIZE),
+        }
+    }
+
+    fn udp_send_out(&mut self, outgoing: &Outgoing, payload: Vec<u8>) {
+        let arrival = outgoing.envelope.arrival(&payload);
+        match outgoing.link {
+            LinkName::Loopback if outgoing.envelope.remote.addr.is_multicast() => {
+                self.udp_deliver_to_group(LinkName::Loopback, &arrival);
             }
-            LinkName::Ethernet => self.udp_transmit(id, &envelope, from),
+            LinkName::Loopback => {
+                if !self.udp_deliver(&arrival) {
+                    self.udp_fail(outgoing.owner, Errno::ECONNREFUSED);
+                }
+            }
+            LinkName::Ethernet => {
+                if outgoing.loops {
+                    self.udp_deliver_to_group(LinkName::Ethernet, &arrival);
+                }
+                self.udp_transmit(outgoing, payload);
+            }
         }
     }
 
-    /// Hands a datagram to a socket of this machine.
-    fn udp_send_to_self(
-        &mut self,
-        id: Id,
-        envelope: &Envelope,
-        from: &mut dyn Source,
-    ) -> Result<usize, Errno> {
-        let length = from.remaining();
-        if length > LONGEST {
-            return Err(Errno::EMSGSIZE);
+    fn udp_transmit(&mut self, outgoing: &Outgoing, payload: Vec<u8>) {
+        let parked = Parked {
+            payload,
+            envelope: outgoing.envelope,
+            owner: outgoing.owner,
+            expires_at: self.now + RESOLVE_TIMEOUT,
+        };
+        if !self.udp_try(&parked) && self.udp.parked.len() < PARKED_LIMIT {
+            self.udp.retry_at.get_or_insert(self.now + RETRY);
+            self.udp.parked.push_back(parked);
         }
-        let mut payload = vec![0; length];
-        fill(&mut payload, from)?;
-        if !self.udp_deliver(&envelope.arrival(&payload)) {
-            self.udp_fail(id, Errno::ECONNREFUSED);
-        }
-        Ok(length)
     }
 
-    /// Whether a datagram to a group also goes to sockets of this machine.
-    fn loops_back(&self, id: Id, remote: IpAddress) -> bool {
-        let socket = self.udp.sockets.get(id);
-        let wanted = |socket: &UdpState| socket.options.flag(SOL_IP, uapi::IP_MULTICAST_LOOP);
-        remote.is_multicast() && self.is_joined(remote) && socket.is_some_and(wanted)
-    }
-
-    /// Sends a datagram to a multicast group, of which this machine is a member.
-    fn udp_send_to_group(
-        &mut self,
-        id: Id,
-        envelope: &Envelope,
-        from: &mut dyn Source,
-    ) -> Result<usize, Errno> {
-        let mut payload = vec![0; from.remaining().min(LONGEST)];
-        fill(&mut payload, from)?;
-        let sent = self.udp_transmit(id, envelope, &mut SliceSource(&payload))?;
-        self.udp_deliver_to_all(&envelope.arrival(&payload));
-        Ok(sent)
-    }
-
-    fn udp_transmit(
-        &mut self,
-        id: Id,
-        envelope: &Envelope,
-        from: &mut dyn Source,
-    ) -> Result<usize, Errno> {
-        let Self {
-            links, udp, now, ..
-        } = self;
-        let link = links.ethernet.as_mut().ok_or(Errno::ENETDOWN)?;
-        let capacity = link.ip_mtu().saturating_sub(HEADERS);
-        if from.remaining() > capacity {
-            return Err(Errno::EMSGSIZE);
+    /// Sends a datagram unless the device is busy or its neighbour's address is not known.
+    fn udp_try(&mut self, parked: &Parked) -> bool {
+        let Some(link) = &mut self.links.ethernet else {
+            return true;
+        };
+        if link.outlet.is_blocked() {
+            return false;
         }
-        let spare = udp.carrier.take();
-        let mut carrier = spare.unwrap_or_else(|| Carrier::new(capacity));
-        let length = carrier.load(envelope, from)?;
-        if link.egress(*now, &mut carrier.set).any() {
-            udp.carrier = Some(carrier);
-        } else if udp.parked.len() < PARKED_LIMIT {
-            link.find_neighbour(*now, envelope.remote.addr);
-            udp.parked.push_back(Parked {
-                carrier,
-                owner: id,
-                remote: envelope.remote.addr,
-                expires_at: *now + RESOLVE_TIMEOUT,
-            });
-            udp.retry_at.get_or_insert(*now + RETRY);
-        }
-        Ok(length)
+        let remote = parked.envelope.remote.addr;
+        let Some(mac) = link.hardware_address(self.now, remote) else {
+            return false;
+        };
+        let identification = self.platform.random_u32();
+        parked
+            .envelope
+            .send(link, mac, &parked.payload, identification);
+        true
     }
 
     /// Tries to send again what had to wait.
     pub(crate) fn udp_retry(&mut self) {
         for _ in 0..self.udp.parked.len() {
-            let Self {
-                links, udp, now, ..
-            } = self;
-            let (Some(mut parked), Some(link)) = (udp.parked.pop_front(), &mut links.ethernet)
-            else {
+            let Some(parked) = self.udp.parked.pop_front() else {
                 break;
             };
-            if link.egress(*now, &mut parked.carrier.set).any() {
-                udp.carrier = Some(parked.carrier);
-            } else if parked.expires_at > *now {
-                link.find_neighbour(*now, parked.remote);
-                udp.parked.push_back(parked);
+            if self.udp_try(&parked) {
+                continue;
+            }
+            if parked.expires_at > self.now {
+                self.udp.parked.push_back(parked);
             } else {
                 self.udp_fail(parked.owner, Errno::EHOSTUNREACH);
             }
@@ -244,17 +250,60 @@ impl Core {
     pub(crate) fn udp_close(&mut self, id: Id) {
         self.udp_leave_all(id);
         let socket = self.udp.sockets.remove(id);
-        if let Some((_, port)) = socket.and_then(|socket| socket.bound) {
+        if let Some((_, port)) = socket.and_then(|socket| socket.inet.bound) {
             self.udp.ports.remove(port, id);
         }
     }
 }
 
-fn hop_limit(options: &Options, remote: IpAddress) -> Option<NonZeroU8> {
-    let name = match remote.is_multicast() {
-        true => uapi::IP_MULTICAST_TTL,
-        false => uapi::IP_TTL,
+/// A datagram that is about to leave.
+struct Outgoing {
+    owner: Id,
+    link: LinkName,
+    envelope: Envelope,
+    /// Whether members of the group on this machine get it, too.
+    loops: bool,
+    /// Whether it may not be sent in parts.
+    whole: bool,
+}
+
+/// The option of the family that `remote` belongs to.
+fn option(options: &Options, remote: IpAddress, v4: u32, v6: u32) -> i32 {
+    match remote {
+        IpAddress::Ipv4(_) => options.value(SOL_IP, v4),
+        IpAddress::Ipv6(_) => options.value(SOL_IPV6, v6),
+    }
+}
+
+fn hop_limit(options: &Options, remote: IpAddress) -> u8 {
+    let (v4, v6, default) = match remote.is_multicast() {
+        true => (uapi::IP_MULTICAST_TTL, uapi::IPV6_MULTICAST_HOPS, 1),
+        false => (uapi::IP_TTL, uapi::IPV6_UNICAST_HOPS, 64),
     };
-    let value = u8::try_from(options.value(SOL_IP, name)).ok();
-    value.and_then(NonZeroU8::new)
+    u8::try_from(option(options, remote, v4, v6)).unwrap_or(default)
+}
+
+fn traffic_class(options: &Options, remote: IpAddress) -> u8 {
+    let value = option(options, remote, uapi::IP_TOS, uapi::IPV6_TCLASS);
+    u8::try_from(value).unwrap_or(0)
+}
+
+fn loops_back(options: &Options, remote: IpAddress) -> bool {
+    option(
+        options,
+        remote,
+        uapi::IP_MULTICAST_LOOP,
+        uapi::IPV6_MULTICAST_LOOP,
+    ) != 0
+}
+
+/// Whether path MTU discovery is wanted in the strict sense (ip(7), `IP_MTU_DISCOVER`).
+fn must_stay_whole(options: &Options, remote: IpAddress) -> bool {
+    let mode = option(
+        options,
+        remote,
+        uapi::IP_MTU_DISCOVER,
+        uapi::IPV6_MTU_DISCOVER,
+    ) as u32;
+    mode == uapi::IP_PMTUDISC_DO || mode == uapi::IP_PMTUDISC_PROBE
 }

@@ -1,178 +1,135 @@
-//! What the descriptor of a UDP socket refers to.
+//! UDP as a protocol of sockets, and receiving.
 
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::any::Any;
+use core::time::Duration;
 
 use linux_abi::Errno;
 use linux_abi::raw::net as uapi;
-use smoltcp::wire::IpAddress;
-use vfs::{
-    Events, File, FileKind, Received, RecvFlags, SendMessage, Shutdown, Sink, Socket, Source, Stat,
-    WaitQueue,
-};
+use smoltcp::wire::{IpAddress, IpEndpoint};
+use vfs::{Received, RecvFlags, SendMessage, Shutdown, Sink, Source};
 
 use super::state::{Datagram, UdpState};
 use crate::address::{Family, emit_endpoint};
-use crate::control::ETHERNET_INDEX;
-use crate::core::Core;
-use crate::options::{Options, SOL_IP, SOL_IPV6, SOL_SOCKET, SOL_UDP, emit_integer};
-use crate::readiness::Readiness;
+use crate::core::{Core, is_loopback};
+use crate::inet::Inet;
+use crate::inet::socket::{InetSocket, Protocol};
+use crate::link::LinkName;
+use crate::options::{Options, SOL_IP, SOL_IPV6};
 use crate::slab::Id;
-use crate::stack::NetStack;
+
+/// The protocol.
+pub(crate) struct Udp;
 
 /// A UDP socket.
-pub(crate) struct UdpSocket {
-    stack: Arc<NetStack>,
-    id: Id,
-    readiness: Arc<Readiness>,
-}
+pub(crate) type UdpSocket = InetSocket<Udp>;
 
-impl UdpSocket {
-    pub(crate) fn create(stack: &Arc<NetStack>, family: Family) -> Arc<dyn File> {
-        let state = UdpState::new(family);
-        let readiness = state.readiness.clone();
-        let id = stack.enter(|core| core.udp.sockets.insert(state));
-        Arc::new(Self {
-            stack: stack.clone(),
-            id,
-            readiness,
-        })
+impl Protocol for Udp {
+    fn create(core: &mut Core, family: Family) -> Id {
+        core.udp.sockets.insert(UdpState::new(family))
     }
 
-    /// Length of the next datagram (`FIONREAD`, udp(7)).
-    pub(crate) fn readable(&self) -> usize {
-        self.state(|state| state.front().map_or(0, |next| next.payload.len()))
-            .unwrap_or(0)
+    fn close(core: &mut Core, id: Id) {
+        core.udp_close(id);
     }
 
-    fn state<R>(&self, read: impl FnOnce(&UdpState) -> R) -> Result<R, Errno> {
-        self.stack
-            .look(|core| core.udp.sockets.get(self.id).map(read).ok_or(Errno::EBADF))
-    }
-}
-
-impl Drop for UdpSocket {
-    fn drop(&mut self) {
-        self.stack.enter(|core| core.udp_close(self.id));
-    }
-}
-
-impl File for UdpSocket {
-    fn stat(&self) -> Stat {
-        Stat::anonymous(FileKind::Socket)
+    fn inet(core: &Core, id: Id) -> Option<&Inet> {
+        core.udp.sockets.get(id).map(|state| &state.inet)
     }
 
-    fn read(&self, to: &mut dyn Sink) -> Result<usize, Errno> {
-        self.receive(to, RecvFlags::empty())
-            .map(|received| received.length)
+    fn inet_mut(core: &mut Core, id: Id) -> Option<&mut Inet> {
+        core.udp.sockets.get_mut(id).map(|state| &mut state.inet)
     }
 
-    fn write(&self, from: &mut dyn Source) -> Result<usize, Errno> {
-        self.send(from, &SendMessage::default())
+    fn refresh(core: &mut Core, id: Id) {
+        core.udp_refresh(id);
     }
 
-    fn poll(&self) -> Events {
-        self.readiness.events()
+    /// Length of the next datagram (udp(7)).
+    fn readable(core: &Core, id: Id) -> usize {
+        let front = core.udp.sockets.get(id).and_then(UdpState::front);
+        front.map_or(0, |next| next.payload.len())
     }
 
-    fn wait_queue(&self) -> Option<&WaitQueue> {
-        Some(self.readiness.queue())
+    fn bind(core: &mut Core, id: Id, address: &[u8]) -> Result<(), Errno> {
+        core.udp_bind(id, address)
     }
 
-    fn as_socket(&self) -> Option<&dyn Socket> {
-        Some(self)
+    fn connect(core: &mut Core, id: Id, address: &[u8]) -> Result<(), Errno> {
+        core.udp_connect(id, address)
     }
 
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
-
-impl Socket for UdpSocket {
-    fn bind(&self, address: &[u8]) -> Result<(), Errno> {
-        self.stack.enter(|core| core.udp_bind(self.id, address))
-    }
-
-    fn connect(&self, address: &[u8]) -> Result<(), Errno> {
-        self.stack.enter(|core| core.udp_connect(self.id, address))
-    }
-
-    fn listen(&self, _backlog: i32) -> Result<(), Errno> {
+    fn listen(_core: &mut Core, _id: Id, _backlog: i32) -> Result<(), Errno> {
         Err(Errno::EOPNOTSUPP)
     }
 
-    fn accept(&self) -> Result<Arc<dyn File>, Errno> {
+    fn accept(_core: &mut Core, _id: Id) -> Result<Id, Errno> {
         Err(Errno::EOPNOTSUPP)
     }
 
-    fn local_address(&self) -> Result<Vec<u8>, Errno> {
-        self.state(|state| emit_endpoint(state.family, state.local()))
+    fn local(core: &Core, id: Id) -> Option<IpEndpoint> {
+        core.udp.sockets.get(id).map(UdpState::local)
     }
 
-    fn peer_address(&self) -> Result<Vec<u8>, Errno> {
-        self.state(|state| {
-            let (_, peer) = state.peer.ok_or(Errno::ENOTCONN)?;
-            Ok(emit_endpoint(state.family, peer))
-        })?
+    fn peer(core: &Core, id: Id) -> Option<IpEndpoint> {
+        let (_, peer) = core.udp.sockets.get(id)?.peer?;
+        Some(peer)
     }
 
-    fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
-        self.stack.enter(|core| {
-            let state = core.udp.sockets.get_mut(self.id).ok_or(Errno::EBADF)?;
-            if state.peer.is_none() {
-                return Err(Errno::ENOTCONN);
-            }
-            state.read_shut |= how != Shutdown::Write;
-            state.write_shut |= how != Shutdown::Read;
-            core.udp_refresh(self.id);
-            Ok(())
-        })
-    }
-
-    fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        self.stack.enter(|core| {
-            if let Some(result) = core.udp_set_group(self.id, level, name, value) {
-                return result;
-            }
-            let state = core.udp.sockets.get_mut(self.id).ok_or(Errno::EBADF)?;
-            state.options.set(level, name, value)
-        })
-    }
-
-    fn option(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
-        if (level, name as u32) == (SOL_SOCKET, uapi::SO_ERROR) {
-            let error = self.stack.enter(|core| core.udp_take_error(self.id));
-            return Ok(emit_integer(error, level, size));
+    fn shutdown(core: &mut Core, id: Id, how: Shutdown) -> Result<(), Errno> {
+        let state = core.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        if state.peer.is_none() {
+            return Err(Errno::ENOTCONN);
         }
-        self.state(|state| state.option(level, name, size))?
+        state.read_shut |= how != Shutdown::Write;
+        state.write_shut |= how != Shutdown::Read;
+        core.udp_refresh(id);
+        Ok(())
     }
 
-    fn send(&self, from: &mut dyn Source, message: &SendMessage<'_>) -> Result<usize, Errno> {
-        if message.flags.contains(RecvFlags::OOB) {
-            return Err(Errno::EOPNOTSUPP);
+    /// Nothing waits to be acknowledged.
+    fn linger(_core: &mut Core, _id: Id) -> Option<Duration> {
+        None
+    }
+
+    fn set_option(
+        core: &mut Core,
+        id: Id,
+        level: i32,
+        name: i32,
+        value: &[u8],
+    ) -> Result<(), Errno> {
+        if let Some(result) = core.udp_set_group(id, level, name, value) {
+            return result;
         }
-        self.stack
-            .enter(|core| core.udp_send(self.id, from, message))
+        let state = core.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
+        state.inet.set_option(level, name, value)
     }
 
-    fn receive(&self, to: &mut dyn Sink, flags: RecvFlags) -> Result<Received, Errno> {
-        self.stack
-            .enter(|core| core.udp_receive(self.id, to, flags))
+    fn option(core: &Core, id: Id, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
+        let state = core.udp.sockets.get(id).ok_or(Errno::EBADF)?;
+        state.inet.option(level, name, size, false)
+    }
+
+    fn send(
+        core: &mut Core,
+        id: Id,
+        from: &mut dyn Source,
+        message: &SendMessage<'_>,
+    ) -> Result<usize, Errno> {
+        core.udp_send(id, from, message)
+    }
+
+    fn receive(
+        core: &mut Core,
+        id: Id,
+        to: &mut dyn Sink,
+        flags: RecvFlags,
+    ) -> Result<Received, Errno> {
+        core.udp_receive(id, to, flags)
     }
 }
 
 impl Core {
-    fn udp_take_error(&mut self, id: Id) -> i32 {
-        let error = self
-            .udp
-            .sockets
-            .get_mut(id)
-            .and_then(|state| state.error.take());
-        self.udp_refresh(id);
-        error.map_or(0, |error| i32::from(error.number()))
-    }
-
     fn udp_receive(
         &mut self,
         id: Id,
@@ -180,7 +137,7 @@ impl Core {
         flags: RecvFlags,
     ) -> Result<Received, Errno> {
         let state = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        if let Some(error) = state.error.take() {
+        if let Some(error) = state.inet.error.take() {
             self.udp_refresh(id);
             return Err(error);
         }
@@ -190,7 +147,7 @@ impl Core {
                 false => Err(Errno::EAGAIN),
             };
         };
-        let received = hand_over(datagram, state.family, &state.options, to, flags)?;
+        let received = hand_over(datagram, state.inet.family, &state.inet.options, to, flags)?;
         if !flags.contains(RecvFlags::PEEK) {
             state.pop();
             self.udp_refresh(id);
@@ -227,7 +184,11 @@ fn hand_over(
 fn control(datagram: &Datagram, options: &Options) -> Vec<(i32, i32, Vec<u8>)> {
     let hop_limit = i32::from(datagram.hop_limit).to_le_bytes().to_vec();
     let class = datagram.traffic_class;
-    let wanted = |level, name| options.flag(level, name);
+    let of_family = match datagram.to {
+        IpAddress::Ipv4(_) => SOL_IP,
+        IpAddress::Ipv6(_) => SOL_IPV6,
+    };
+    let wanted = |level, name| level == of_family && options.flag(level, name);
     let mut messages = Vec::new();
     if wanted(SOL_IP, uapi::IP_RECVTTL) {
         messages.push((SOL_IP, uapi::IP_TTL as i32, hop_limit.clone()));
@@ -242,33 +203,34 @@ fn control(datagram: &Datagram, options: &Options) -> Vec<(i32, i32, Vec<u8>)> {
         let class = i32::from(class).to_le_bytes().to_vec();
         messages.push((SOL_IPV6, uapi::IPV6_TCLASS as i32, class));
     }
-    if let IpAddress::Ipv4(to) = datagram.to
-        && wanted(SOL_IP, uapi::IP_PKTINFO)
-    {
-        messages.push((SOL_IP, uapi::IP_PKTINFO as i32, packet_info(to)));
+    match datagram.to {
+        IpAddress::Ipv4(to) if wanted(SOL_IP, uapi::IP_PKTINFO) => {
+            messages.push((SOL_IP, uapi::IP_PKTINFO as i32, packet_info(to)));
+        }
+        IpAddress::Ipv6(to) if wanted(SOL_IPV6, uapi::IPV6_RECVPKTINFO) => {
+            // `struct in6_pktinfo`: destination address, interface index.
+            let mut info = to.octets().to_vec();
+            info.extend_from_slice(&arrival_link(to.into()).index().to_le_bytes());
+            messages.push((SOL_IPV6, uapi::IPV6_PKTINFO as i32, info));
+        }
+        _ => {}
     }
     messages
 }
 
+/// The interface that packets to `address` come in by.
+fn arrival_link(address: IpAddress) -> LinkName {
+    match is_loopback(address) {
+        true => LinkName::Loopback,
+        false => LinkName::Ethernet,
+    }
+}
+
 /// `struct in_pktinfo`: interface index, local address, destination address.
 fn packet_info(to: core::net::Ipv4Addr) -> Vec<u8> {
-    let index = if to.is_loopback() { 1 } else { ETHERNET_INDEX };
+    let index = arrival_link(to.into()).index();
     let mut bytes = index.to_le_bytes().to_vec();
     bytes.extend_from_slice(&to.octets());
     bytes.extend_from_slice(&to.octets());
     bytes
-}
-
-impl UdpState {
-    /// getsockopt(2), except `SO_ERROR`.
-    fn option(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
-        let value = match (level, name as u32) {
-            (SOL_SOCKET, uapi::SO_TYPE) => uapi::SOCK_DGRAM as i32,
-            (SOL_SOCKET, uapi::SO_PROTOCOL) => SOL_UDP,
-            (SOL_SOCKET, uapi::SO_DOMAIN) => i32::from(self.family.number()),
-            (SOL_SOCKET, uapi::SO_ACCEPTCONN) => 0,
-            _ => return self.options.get(level, name, size),
-        };
-        Ok(emit_integer(value, level, size))
-    }
 }

@@ -1,21 +1,20 @@
 //! The state of one UDP socket, and all of them.
 
 use alloc::collections::VecDeque;
-use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::net::Ipv4Addr;
 
-use linux_abi::Errno;
 use linux_abi::raw::net::SO_RCVBUF;
 use smoltcp::time::Instant;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 use vfs::Events;
 
-use super::carrier::{Carrier, Parked};
-use crate::address::{Family, unspecified};
+use super::multicast::Membership;
+use super::packet::Envelope;
+use crate::address::Family;
+use crate::inet::Inet;
+use crate::link::LinkName;
 use crate::options::{Options, SOL_SOCKET, Transport};
 use crate::ports::{HashSeed, PortTable, Scope};
-use crate::readiness::Readiness;
 use crate::slab::{Id, Slab};
 
 /// What a queued datagram counts besides its payload, so that empty ones are not free.
@@ -33,14 +32,11 @@ pub(crate) struct Datagram {
 
 /// A socket.
 pub(crate) struct UdpState {
-    pub(crate) family: Family,
-    pub(crate) options: Options,
-    pub(crate) readiness: Arc<Readiness>,
-    /// What bind(2) took, or the first send(2).
-    pub(crate) bound: Option<(Scope, u16)>,
+    pub(crate) inet: Inet,
     /// What connect(2) set: our address, and the other side.
     pub(crate) peer: Option<(IpAddress, IpEndpoint)>,
-    pub(crate) error: Option<Errno>,
+    /// `IP_MULTICAST_IF`: where datagrams to IPv4 groups leave.
+    pub(crate) group_link: Option<LinkName>,
     pub(crate) read_shut: bool,
     pub(crate) write_shut: bool,
     queue: VecDeque<Datagram>,
@@ -50,12 +46,9 @@ pub(crate) struct UdpState {
 impl UdpState {
     pub(crate) fn new(family: Family) -> Self {
         Self {
-            family,
-            options: Options::new(Transport::Udp),
-            readiness: Readiness::new(Events::OUT),
-            bound: None,
+            inet: Inet::new(family, Options::new(Transport::Udp), Events::OUT),
             peer: None,
-            error: None,
+            group_link: None,
             read_shut: false,
             write_shut: false,
             queue: VecDeque::new(),
@@ -65,7 +58,7 @@ impl UdpState {
 
     /// Queues a datagram, or drops it when the receive buffer is full.
     pub(crate) fn push(&mut self, datagram: impl FnOnce() -> Datagram, length: usize) {
-        let limit = self.options.value(SOL_SOCKET, SO_RCVBUF) as usize;
+        let limit = self.inet.options.value(SOL_SOCKET, SO_RCVBUF) as usize;
         if self.queued + length + DATAGRAM_OVERHEAD <= limit {
             self.queued += length + DATAGRAM_OVERHEAD;
             self.queue.push_back(datagram());
@@ -94,7 +87,7 @@ impl UdpState {
         if self.read_shut && self.write_shut {
             events |= Events::HUP;
         }
-        if self.error.is_some() {
+        if self.inet.error.is_some() {
             events |= Events::ERR;
         }
         events
@@ -102,25 +95,22 @@ impl UdpState {
 
     /// The local address as getsockname(2) shows it.
     pub(crate) fn local(&self) -> IpEndpoint {
-        let (scope, port) = match self.bound {
-            Some((scope, port)) => (Some(scope), port),
-            None => (None, 0),
-        };
-        let address = match (self.peer, scope) {
-            (Some((local, _)), _) => local,
-            (None, Some(Scope::One(address))) => address,
-            _ => unspecified(self.family),
-        };
-        IpEndpoint::new(address, port)
-    }
-
-    /// The local address that bind(2) fixed, if any.
-    pub(crate) fn bound_address(&self) -> Option<IpAddress> {
-        match self.bound {
-            Some((Scope::One(address), _)) => Some(address),
-            _ => None,
+        let mut local = self.inet.local();
+        if let Some((address, _)) = self.peer {
+            local.addr = address;
         }
+        local
     }
+}
+
+/// A datagram that could not leave yet.
+pub(crate) struct Parked {
+    pub(crate) payload: Vec<u8>,
+    pub(crate) envelope: Envelope,
+    /// The socket it came from.
+    pub(crate) owner: Id,
+    /// When it is given up.
+    pub(crate) expires_at: Instant,
 }
 
 /// All sockets, and what waits to be sent.
@@ -128,9 +118,7 @@ pub(crate) struct UdpTable {
     pub(crate) sockets: Slab<UdpState>,
     pub(crate) ports: PortTable,
     /// Multicast groups and the sockets that joined them.
-    pub(crate) groups: Vec<(Ipv4Addr, Id)>,
-    /// Ready for the next datagram.
-    pub(crate) carrier: Option<Carrier>,
+    pub(crate) groups: Vec<Membership>,
     /// Datagrams that wait for a neighbour's address or a free device.
     pub(crate) parked: VecDeque<Parked>,
     /// When to try them again.
@@ -143,7 +131,6 @@ impl UdpTable {
             sockets: Slab::default(),
             ports: PortTable::new(seed),
             groups: Vec::new(),
-            carrier: None,
             parked: VecDeque::new(),
             retry_at: None,
         }

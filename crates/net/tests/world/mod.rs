@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -162,6 +162,10 @@ impl Machine {
         Handle(self.stack.socket(AF_INET, kind, 0).unwrap())
     }
 
+    pub(crate) fn socket6(&self, kind: i32) -> Handle {
+        Handle(self.stack.socket(AF_INET6, kind, 0).unwrap())
+    }
+
     /// A TCP socket that listens on all addresses.
     pub(crate) fn listen(&self, port: u16, backlog: i32) -> Handle {
         let socket = self.socket(STREAM);
@@ -177,7 +181,6 @@ pub(crate) fn static_config(address: Ipv4Addr) -> Config {
             address,
             prefix: 24,
             gateway: Some(Ipv4Addr::new(10, 0, 0, 254)),
-            dns: vec![],
         },
         ..Config::default()
     }
@@ -331,11 +334,11 @@ impl Handle {
         self.0.poll()
     }
 
-    pub(crate) fn bind(&self, ip: Ipv4Addr, port: u16) -> Result<(), Errno> {
+    pub(crate) fn bind(&self, ip: impl Into<IpAddr>, port: u16) -> Result<(), Errno> {
         self.socket().bind(&raw(ip, port))
     }
 
-    pub(crate) fn connect(&self, ip: Ipv4Addr, port: u16) -> Result<(), Errno> {
+    pub(crate) fn connect(&self, ip: impl Into<IpAddr>, port: u16) -> Result<(), Errno> {
         self.socket().connect(&raw(ip, port))
     }
 
@@ -359,7 +362,12 @@ impl Handle {
         Ok(sink.into_bytes())
     }
 
-    pub(crate) fn send_to(&self, bytes: &[u8], ip: Ipv4Addr, port: u16) -> Result<usize, Errno> {
+    pub(crate) fn send_to(
+        &self,
+        bytes: &[u8],
+        ip: impl Into<IpAddr>,
+        port: u16,
+    ) -> Result<usize, Errno> {
         let address = raw(ip, port);
         let message = SendMessage {
             address: Some(&address),
@@ -393,8 +401,14 @@ impl Handle {
     }
 }
 
-pub(crate) fn raw(ip: Ipv4Addr, port: u16) -> Vec<u8> {
-    emit_address(&SocketAddr::new(ip.into(), port))
+/// A raw socket address; those that are local to the link are about the Ethernet interface.
+pub(crate) fn raw(ip: impl Into<IpAddr>, port: u16) -> Vec<u8> {
+    match ip.into() {
+        IpAddr::V6(ip) if ip.is_unicast_link_local() || ip.is_multicast() => {
+            emit_address(&SocketAddrV6::new(ip, port, 0, 2).into())
+        }
+        ip => emit_address(&SocketAddr::new(ip, port)),
+    }
 }
 
 /// The internet checksum (RFC 1071) of `bytes`, on top of the sum `start`.

@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use linux_abi::raw::net::AF_UNIX;
+use linux_abi::raw::net::{AF_UNIX, AF_UNSPEC};
 
 use crate::Errno;
 
@@ -41,6 +41,12 @@ impl Address {
                 Some(Self::Path(name[..end.unwrap_or(name.len())].into()))
             }
         })
+    }
+
+    /// Whether a raw `sockaddr` is of no family, which dissolves an association (connect(2)).
+    pub(super) fn is_unspecified(raw: &[u8]) -> bool {
+        raw.first_chunk()
+            .is_some_and(|family| u32::from(u16::from_le_bytes(*family)) == AF_UNSPEC)
     }
 
     /// A raw `sockaddr`; only the family for a socket without a name.

@@ -11,9 +11,12 @@ use super::queue::{CAPACITY, Message, Queue};
 use super::rights;
 use super::{UnixKind, UnixSocket};
 use crate::{
-    Errno, Events, OpenFile, Received, RecvFlags, SendMessage, Shutdown, Sink, Source, WaitQueue,
+    Errno, Events, OpenFile, Received, RecvFlags, SendMessage, Shutdown, Sink, Source, TimeLimits,
+    WaitQueue,
 };
 
+/// The longest message (Linux: what the send buffer holds less 32 bytes).
+const LONGEST_MESSAGE: usize = CAPACITY - 32;
 /// Largest part of a stream in one allocation; a longer write becomes several.
 const PART_BYTES: usize = 32_768;
 
@@ -40,6 +43,7 @@ pub(super) struct State {
     send_shut: bool,
     /// To be told once.
     pub(super) error: Option<Errno>,
+    pub(super) limits: TimeLimits,
 }
 
 /// Connections that wait to be accepted.
@@ -86,7 +90,7 @@ impl Endpoint {
         peer.upgrade().ok_or(gone)
     }
 
-    /// Sends to the peer.
+    /// Sends to the peer. A datagram socket whose peer is gone hears it once and has none then.
     pub(super) fn send(
         self: &Arc<Self>,
         from: &mut dyn Source,
@@ -97,7 +101,22 @@ impl Endpoint {
             true => Errno::EPIPE,
             false => Errno::ECONNREFUSED,
         };
-        self.send_to(&self.peer(gone)?, from, message)
+        let peer = self.peer(gone);
+        if peer.is_err() && !self.kind.is_connected() {
+            self.state.lock().peer = None;
+        }
+        self.send_to(&peer?, from, message)
+    }
+
+    /// Whether a datagram socket takes messages from `sender`: one with a peer takes no others.
+    ///
+    /// # Errors
+    /// `EPERM` if not.
+    pub(super) fn check_hears(&self, sender: &Arc<Self>) -> Result<(), Errno> {
+        match &self.state.lock().peer {
+            Some(peer) if !core::ptr::eq(peer.as_ptr(), Arc::as_ptr(sender)) => Err(Errno::EPERM),
+            _ => Ok(()),
+        }
     }
 
     fn check_send(&self) -> Result<(), Errno> {
@@ -116,6 +135,9 @@ impl Endpoint {
         from: &mut dyn Source,
         message: &SendMessage<'_>,
     ) -> Result<usize, Errno> {
+        if self.kind == UnixKind::Datagram {
+            peer.check_hears(self)?;
+        }
         if self.kind != UnixKind::Stream {
             return self.send_part(peer, from, &message.rights);
         }
@@ -159,7 +181,7 @@ impl Endpoint {
     /// How many of `wanted` bytes can be sent to `peer` now.
     fn sendable(self: &Arc<Self>, peer: &Arc<Self>, wanted: usize) -> Result<usize, Errno> {
         let is_stream = self.kind == UnixKind::Stream;
-        if !is_stream && wanted > CAPACITY / 2 {
+        if !is_stream && wanted > LONGEST_MESSAGE {
             return Err(Errno::EMSGSIZE);
         }
         let mut state = peer.state.lock();
@@ -167,8 +189,8 @@ impl Endpoint {
             return Err(Errno::EPIPE);
         }
         let room = state.queue.room();
-        let fits = if is_stream { room > 0 } else { room > wanted };
-        if !fits {
+        // As on Linux, a message may exceed the room that is left, if there is any.
+        if room == 0 {
             state.add_sender(self);
             return Err(Errno::EAGAIN);
         }
@@ -215,18 +237,13 @@ impl Endpoint {
         Ok(received)
     }
 
-    /// shutdown(2).
-    pub(super) fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
+    /// shutdown(2), which local sockets allow at any time.
+    pub(super) fn shutdown(&self, how: Shutdown) {
         let (receiving, sending) = (how != Shutdown::Write, how != Shutdown::Read);
-        let peer = self.peer(Errno::ENOTCONN);
-        if peer.is_err() && self.state.lock().peer.is_none() {
-            return Err(Errno::ENOTCONN);
-        }
         self.close_directions(receiving, sending);
-        if let (Ok(peer), true) = (peer, self.kind.is_connected()) {
+        if let (Ok(peer), true) = (self.peer(Errno::ENOTCONN), self.kind.is_connected()) {
             peer.close_directions(sending, receiving);
         }
-        Ok(())
     }
 
     fn close_directions(&self, receiving: bool, sending: bool) {

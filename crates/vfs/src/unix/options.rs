@@ -14,7 +14,12 @@ use crate::Errno;
 
 impl Endpoint {
     pub(super) fn option(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
-        let mut value = match option_name(level, name)? {
+        let known = option_name(level, name)?;
+        let limits = self.state.lock().limits;
+        if let Some(limit) = limits.get(name, size) {
+            return Ok(limit);
+        }
+        let mut value = match known {
             SO_LINGER => [0_i32; 2]
                 .iter()
                 .flat_map(|part| part.to_le_bytes())
@@ -45,8 +50,12 @@ impl Endpoint {
     }
 
     /// Options that change nothing here are accepted, those that would are refused.
-    pub(super) fn set_option(&self, level: i32, name: i32) -> Result<(), Errno> {
-        match option_name(level, name)? {
+    pub(super) fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        let known = option_name(level, name)?;
+        if let Some(result) = self.state.lock().limits.set(name, value) {
+            return result;
+        }
+        match known {
             SO_SNDBUF | SO_RCVBUF | SO_RCVLOWAT | SO_REUSEADDR | SO_BROADCAST | SO_KEEPALIVE
             | SO_PRIORITY | SO_LINGER => Ok(()),
             _ => Err(Errno::ENOPROTOOPT),

@@ -85,13 +85,41 @@ impl UnixSocket {
     /// # Errors
     /// As connect(2) and unix(7); `EAGAIN` if the listener's backlog is full.
     pub fn connect_from(&self, base: &Arc<Inode>, address: &[u8]) -> Result<(), Errno> {
+        if self.endpoint.kind != UnixKind::Datagram {
+            return self.connect_to(&self.find(base, address)?);
+        }
+        if Address::is_unspecified(address) {
+            self.endpoint.state.lock().peer = None;
+            return Ok(());
+        }
         let target = self.find(base, address)?;
-        match self.endpoint.kind {
-            UnixKind::Datagram => {
-                self.endpoint.set_peer(&target);
-                Ok(())
+        target.check_hears(&self.endpoint)?;
+        self.endpoint.set_peer(&target);
+        Ok(())
+    }
+
+    /// sendmsg(2), with paths relative to `base`.
+    ///
+    /// # Errors
+    /// As sendmsg(2) and unix(7).
+    pub fn send_from(
+        &self,
+        base: &Arc<Inode>,
+        from: &mut dyn Source,
+        message: &SendMessage<'_>,
+    ) -> Result<usize, Errno> {
+        if message.flags.contains(RecvFlags::OOB) {
+            return Err(Errno::EOPNOTSUPP);
+        }
+        let has_peer = || self.endpoint.state.lock().peer.is_some();
+        match (message.address, self.endpoint.kind) {
+            (None, _) | (Some(_), UnixKind::SeqPacket) => self.endpoint.send(from, message),
+            (Some(_), UnixKind::Stream) if has_peer() => Err(Errno::EISCONN),
+            (Some(_), UnixKind::Stream) => Err(Errno::EOPNOTSUPP),
+            (Some(address), UnixKind::Datagram) => {
+                let target = self.find(base, address)?;
+                self.endpoint.send_to(&target, from, message)
             }
-            UnixKind::Stream | UnixKind::SeqPacket => self.connect_to(&target),
         }
     }
 
@@ -236,11 +264,12 @@ impl Socket for UnixSocket {
     }
 
     fn shutdown(&self, how: Shutdown) -> Result<(), Errno> {
-        self.endpoint.shutdown(how)
+        self.endpoint.shutdown(how);
+        Ok(())
     }
 
-    fn set_option(&self, level: i32, name: i32, _value: &[u8]) -> Result<(), Errno> {
-        self.endpoint.set_option(level, name)
+    fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
+        self.endpoint.set_option(level, name, value)
     }
 
     fn option(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {
@@ -248,25 +277,7 @@ impl Socket for UnixSocket {
     }
 
     fn send(&self, from: &mut dyn Source, message: &SendMessage<'_>) -> Result<usize, Errno> {
-        if message.flags.contains(RecvFlags::OOB) {
-            return Err(Errno::EOPNOTSUPP);
-        }
-        match message.address {
-            None => self.endpoint.send(from, message),
-            Some(_) if self.endpoint.kind == UnixKind::SeqPacket => {
-                self.endpoint.send(from, message)
-            }
-            Some(_) if self.endpoint.kind == UnixKind::Stream => {
-                match self.endpoint.state.lock().peer {
-                    Some(_) => Err(Errno::EISCONN),
-                    None => Err(Errno::EOPNOTSUPP),
-                }
-            }
-            Some(address) => {
-                let target = self.find(self.domain.tree.root(), address)?;
-                self.endpoint.send_to(&target, from, message)
-            }
-        }
+        self.send_from(self.domain.tree.root(), from, message)
     }
 
     fn receive(&self, to: &mut dyn Sink, flags: RecvFlags) -> Result<Received, Errno> {

@@ -1,0 +1,80 @@
+//! Neighbour discovery packets that we send (RFC 4861 §4).
+
+use core::net::Ipv6Addr;
+
+use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::wire::{
+    EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv6Packet, Icmpv6Repr, IpProtocol,
+    Ipv6Packet, Ipv6Repr, NdiscNeighborFlags, NdiscRepr, RawHardwareAddress,
+};
+
+use super::{ALL_NODES, ALL_ROUTERS, group_mac, solicited_node};
+use crate::link::Link;
+use crate::phy::ETHERNET_HEADER;
+
+/// Neighbour discovery is only believed from the same link (RFC 4861 §3.1).
+const HOP_LIMIT: u8 = 255;
+
+impl Link {
+    /// Asks who has `target`.
+    pub(crate) fn solicit_neighbour(&mut self, target: Ipv6Addr, own: Ipv6Addr) {
+        let message = NdiscRepr::NeighborSolicit {
+            target_addr: target,
+            lladdr: Some(self.raw_mac()),
+        };
+        self.send_discovery(own, solicited_node(target), message);
+    }
+
+    /// Asks whether somebody else has `target`, which is to be ours (RFC 4862 §5.4.2).
+    pub(super) fn probe_address(&mut self, target: Ipv6Addr) {
+        let message = NdiscRepr::NeighborSolicit {
+            target_addr: target,
+            lladdr: None,
+        };
+        self.send_discovery(Ipv6Addr::UNSPECIFIED, solicited_node(target), message);
+    }
+
+    /// Tells everyone that `target` is ours.
+    pub(super) fn claim_address(&mut self, target: Ipv6Addr) {
+        let message = NdiscRepr::NeighborAdvert {
+            flags: NdiscNeighborFlags::OVERRIDE,
+            target_addr: target,
+            lladdr: Some(self.raw_mac()),
+        };
+        self.send_discovery(target, ALL_NODES, message);
+    }
+
+    /// Asks routers to present themselves.
+    pub(super) fn solicit_routers(&mut self, own: Ipv6Addr) {
+        let lladdr = Some(self.raw_mac());
+        let message = NdiscRepr::RouterSolicit { lladdr };
+        self.send_discovery(own, ALL_ROUTERS, message);
+    }
+
+    fn raw_mac(&self) -> RawHardwareAddress {
+        EthernetAddress(self.mac()).into()
+    }
+
+    fn send_discovery(&mut self, from: Ipv6Addr, group: Ipv6Addr, message: NdiscRepr<'_>) {
+        let mac = EthernetAddress(self.mac());
+        let message = Icmpv6Repr::Ndisc(message);
+        let ip = Ipv6Repr {
+            src_addr: from,
+            dst_addr: group,
+            next_header: IpProtocol::Icmpv6,
+            payload_len: message.buffer_len(),
+            hop_limit: HOP_LIMIT,
+        };
+        let length = ETHERNET_HEADER + ip.buffer_len() + message.buffer_len();
+        self.outlet.send(length, |buffer| {
+            let mut frame = EthernetFrame::new_unchecked(buffer);
+            frame.set_src_addr(mac);
+            frame.set_dst_addr(group_mac(group));
+            frame.set_ethertype(EthernetProtocol::Ipv6);
+            let mut packet = Ipv6Packet::new_unchecked(frame.payload_mut());
+            ip.emit(&mut packet);
+            let mut icmp = Icmpv6Packet::new_unchecked(packet.payload_mut());
+            message.emit(&from, &group, &mut icmp, &ChecksumCapabilities::default());
+        });
+    }
+}
