@@ -63,8 +63,11 @@ pub(crate) static CERTIFICATES: LazyLock<PathBuf> = LazyLock::new(|| {
         succeed(openssl.args(["-subj", name]).args(more));
     };
     request("/CN=authority", &["-keyout", "ca.key", "-out", "ca.pem"]);
-    let names = "subjectAltName=DNS:localhost,IP:127.0.0.1,IP:10.9.0.1,IP:10.9.0.2";
-    let signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", names];
+    // The distribution over TLS looks for addresses among the host names.
+    let addresses = ["127.0.0.1", "10.9.0.1", "10.9.0.2"];
+    let addresses = addresses.map(|address| format!(",DNS:{address},IP:{address}"));
+    let names = format!("subjectAltName=DNS:localhost{}", addresses.concat());
+    let signed = ["-CA", "ca.pem", "-CAkey", "ca.key", "-addext", &names];
     request(
         "/CN=localhost",
         &[&signed[..], &["-keyout", "key.pem", "-out", "cert.pem"]].concat(),
