@@ -131,24 +131,18 @@ fn ssh(program: &str, guest: &Guest, folder: &Path) -> Command {
 fn openssh_is_served(guest: &Guest) {
     let folder = scratch();
     let mut command = ssh("ssh", guest, folder.path());
-    let answer = succeed(command.args(["guest@127.0.0.1", "lists:reverse([3, 2, 1])."]));
-    assert_eq!(answer.trim(), "[1,2,3]");
+    let answer = succeed(command.args(["guest@127.0.0.1", "lists:reverse([c, b, a])."]));
+    assert_eq!(answer.trim(), "[a,b,c]");
 
     let (file, back) = (folder.path().join("file"), folder.path().join("back"));
     let bytes: Vec<u8> = (0..300_000_u32)
         .map(|number| (number % 251) as u8)
         .collect();
     fs::write(&file, &bytes).unwrap();
-    succeed(
-        ssh("scp", guest, folder.path())
-            .arg(&file)
-            .arg("guest@127.0.0.1:/tmp/file"),
-    );
-    succeed(
-        ssh("scp", guest, folder.path())
-            .arg("guest@127.0.0.1:/tmp/file")
-            .arg(&back),
-    );
+    let mut files = Talk::start(ssh("sftp", guest, folder.path()).arg("guest@127.0.0.1"));
+    let (from, to) = (file.display(), back.display());
+    files.say(&format!("put {from} /tmp/file\nget /tmp/file {to}\nbye\n"));
+    assert!(files.wait_end().success());
     assert!(fs::read(&back).unwrap() == bytes);
 }
 
@@ -193,26 +187,22 @@ fn a_node_without_epmd(guest: &Guest) {
     let answers = succeed(node.args(["-noinput", "-eval", QUESTIONS]));
     assert_eq!(answers.trim(), ANSWERS);
 
-    let mut remote = erl("remote@127.0.0.1");
-    remote.args(["-erl_epmd_port", &port, "-remsh", "guest@127.0.0.1"]);
-    let mut shell = Talk::start(&mut remote);
+    let remote = format!(
+        "erl -name remote@127.0.0.1 -setcookie otp_apps -dist_listen false \
+        -start_epmd false -erl_epmd_port {port} -remsh guest@127.0.0.1"
+    );
+    // A remote shell wants a terminal.
+    let mut terminal = Command::new("script");
+    let mut shell = Talk::start(terminal.args(["-qc", &remote, "/dev/null"]));
     shell.wait("(guest@127.0.0.1)1> ");
-    shell.say("{node(), os:getpid()}.\n");
+    shell.say("{node(), os:getpid()}.\r");
     shell.wait("{'guest@127.0.0.1',\"1\"}");
 
     let mut call = Command::new("erl_call");
-    call.args([
-        "-address",
-        &port,
-        "-c",
-        "otp_apps",
-        "-name",
-        "call@127.0.0.1",
-    ]);
-    assert_eq!(
-        succeed(call.args(["-a", "erlang node"])),
-        "'guest@127.0.0.1'"
-    );
+    let address = format!("127.0.0.1:{port}");
+    call.args(["-address", &address, "-c", "otp_apps", "-R"]);
+    let node = succeed(call.args(["-a", "erlang node"]));
+    assert_eq!(node.trim(), "'guest@127.0.0.1'");
 }
 
 #[test]

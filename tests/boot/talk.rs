@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const LONG: Duration = Duration::from_secs(240);
+const LONG: Duration = Duration::from_secs(120);
 
 /// A running program and what it has said; it ends with this.
 pub(crate) struct Talk {
