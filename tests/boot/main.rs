@@ -6,8 +6,12 @@
 
 mod callfuzz;
 mod console;
+mod distribution;
 mod endings;
 mod harness;
+mod otp;
 mod probes;
 mod releases;
+mod services;
 mod statuses;
+mod talk;

@@ -123,19 +123,25 @@ pub fn image_with(example: &str, flags: &[String]) -> PathBuf {
     let mut images = IMAGES
         .lock()
         .unwrap_or_else(|poisoned| poisoned.into_inner());
-    let make = || {
-        let path = FOLDER.join(format!("{example}.img"));
-        succeed(
-            unibeam()
-                .arg("image")
-                .arg(release(example))
-                .arg("-o")
-                .arg(&path)
-                .args(flags),
-        );
-        path
-    };
+    let make = || make_image(example, &release(example), flags);
     images.entry(example.into()).or_insert_with(make).clone()
+}
+
+/// Makes an image of a release in the [`shared_folder()`].
+///
+/// # Panics
+/// `unibeam image` fails.
+pub fn make_image(name: &str, release: &Path, flags: &[String]) -> PathBuf {
+    let path = FOLDER.join(format!("{name}.img"));
+    let mut command = unibeam();
+    command.arg("image").arg(release).arg("-o").arg(&path);
+    succeed(command.args(flags));
+    path
+}
+
+/// A folder that stays: what tests share is made in it anew by each run.
+pub fn shared_folder() -> PathBuf {
+    FOLDER.clone()
 }
 
 /// A folder that vanishes.

@@ -5,9 +5,10 @@
 //!
 //! | keyword | value | how often |
 //! |---|---|---|
-//! | `exec` | absolute path of the program | once |
+//! | `exec` | absolute path of the program, which becomes process 1 | once |
 //! | `arg` | one argument, `argv[0]` first | any number |
 //! | `env` | `NAME=VALUE` | any number |
+//! | `beside` | absolute path of a program that is started before it, without arguments | any number |
 //! | `cwd` | working directory | at most once |
 //! | `hostname` | host name | at most once |
 
@@ -27,6 +28,8 @@ pub struct Init {
     pub args: Vec<String>,
     /// Environment as (name, value).
     pub env: Vec<(String, String)>,
+    /// Absolute paths of programs that are started before it, with the same environment.
+    pub beside: Vec<String>,
     /// Working directory, `/` if empty.
     pub cwd: String,
     /// Host name, the kernel's default if empty.
@@ -102,6 +105,7 @@ impl Init {
                     .ok_or(ParseError::EnvWithoutEquals { line: number })?;
                 self.env.push((name.into(), value.into()));
             }
+            "beside" => self.beside.push(value),
             "cwd" => self.cwd = value,
             "hostname" => self.hostname = value,
             other => {
@@ -129,6 +133,9 @@ impl Init {
         }
         for (name, value) in &self.env {
             line("env", &alloc::format!("{name}={value}"));
+        }
+        for path in &self.beside {
+            line("beside", path);
         }
         for (keyword, value) in [("cwd", &self.cwd), ("hostname", &self.hostname)] {
             if !value.is_empty() {
@@ -175,6 +182,7 @@ mod tests {
             exec: "/erts/bin/beam.smp".into(),
             args: ["beam.smp", "", "a\nb", "c\\n d "].map(Into::into).into(),
             env: [("A".into(), "x=y\\".into())].into(),
+            beside: ["/erts/bin/epmd".into()].into(),
             cwd: "/".into(),
             hostname: "hello".into(),
         };

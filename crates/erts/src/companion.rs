@@ -19,6 +19,25 @@ const TERMINALS: [&str; 3] = ["/lib/terminfo", "/usr/share/terminfo", "/etc/term
 /// The terminals that are described in an image: those that people use on a serial console.
 const TERMINAL_NAMES: [&str; 5] = ["ansi", "linux", "vt100", "xterm", "xterm-256color"];
 
+/// Where the locale is that every image sets (`LANG=C.UTF-8`): glibc has only `C` built in, and
+/// without the locale's files the emulator takes names of files for Latin-1.
+const LOCALE: &str = "/usr/lib/locale/C.utf8";
+/// Its categories (locale(7)), all of which `setlocale(LC_ALL, "")` demands.
+const LOCALE_CATEGORIES: [&str; 12] = [
+    "LC_ADDRESS",
+    "LC_COLLATE",
+    "LC_CTYPE",
+    "LC_IDENTIFICATION",
+    "LC_MEASUREMENT",
+    "LC_MESSAGES/SYS_LC_MESSAGES",
+    "LC_MONETARY",
+    "LC_NAME",
+    "LC_NUMERIC",
+    "LC_PAPER",
+    "LC_TELEPHONE",
+    "LC_TIME",
+];
+
 /// Functions of the name service that glibc has built in since version 2.34.
 const BUILT_IN_DNS: &[u8] = b"_nss_dns_gethostbyname4_r";
 
@@ -52,29 +71,46 @@ pub(crate) fn companions(
             files: terminals(sysroot),
             ..Companions::default()
         },
-        "libc.so.6" if !contains(content, BUILT_IN_DNS) => Companions {
-            names: vec!["libnss_files.so.2", "libnss_dns.so.2"],
+        "libc.so.6" => Companions {
+            names: name_service(content),
+            files: locale(sysroot),
             ..Companions::default()
         },
         _ => Companions::default(),
     }
 }
 
+/// Libraries of the name service that this C library loads.
+fn name_service(content: &[u8]) -> Vec<&'static str> {
+    if contains(content, BUILT_IN_DNS) {
+        return Vec::new();
+    }
+    vec!["libnss_files.so.2", "libnss_dns.so.2"]
+}
+
+fn locale(sysroot: &Sysroot) -> Vec<TreeEntry> {
+    let category = |name| found_at(&format!("{LOCALE}/{name}"), sysroot);
+    LOCALE_CATEGORIES.into_iter().filter_map(category).collect()
+}
+
+/// A file of the system, for the same place in the guest.
+fn found_at(path: &str, sysroot: &Sysroot) -> Option<TreeEntry> {
+    let host = sysroot.resolve(Path::new(path))?;
+    Some(TreeEntry::host_file(GuestPath::new(path)?, &host, false))
+}
+
 fn openssl_configuration(sysroot: &Sysroot) -> Option<TreeEntry> {
-    OPENSSL_CONFIGURATIONS.into_iter().find_map(|path| {
-        let host = sysroot.resolve(Path::new(path))?;
-        Some(TreeEntry::host_file(GuestPath::new(path)?, &host, false))
-    })
+    OPENSSL_CONFIGURATIONS
+        .into_iter()
+        .find_map(|path| found_at(path, sysroot))
 }
 
 /// Descriptions of terminals, at the place where they are found.
 fn terminals(sysroot: &Sysroot) -> Vec<TreeEntry> {
     let description = |name: &str| {
-        TERMINALS.iter().find_map(|folder| {
-            let path = format!("{folder}/{}/{name}", &name[..1]);
-            let host = sysroot.resolve(Path::new(&path))?;
-            Some(TreeEntry::host_file(GuestPath::new(path)?, &host, false))
-        })
+        TERMINALS
+            .iter()
+            .find_map(|folder| found_at(&format!("{folder}/{}/{name}", &name[..1]), sysroot))
     };
     TERMINAL_NAMES
         .iter()

@@ -65,7 +65,7 @@ pub static RULES: [Rule; 8] = [
     },
     Rule {
         name: "remote-control",
-        reason: "a guest has one node, and its port is fixed",
+        reason: "a guest has one node, whose port is fixed unless the release asks for epmd",
         matches: |place| place.in_erts_bin() && matches!(place.name, "epmd" | "erl_call"),
     },
     Rule {

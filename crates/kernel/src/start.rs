@@ -15,7 +15,7 @@ use machine::dev::{self, clock as machine_clock, fw_cfg, serial};
 use net::{Addressing, Addressing6, Config};
 use vfs::{FdTable, File, Follow, OpenFile, OpenFlags};
 
-use crate::task::{FileSystemContext, Program, start_program};
+use crate::task::{FileSystemContext, Program, Task, create_process};
 use crate::{
     clock, clock_page, console, devices, ending, event, files, host, network, proc, random, sched,
     syscall, tty,
@@ -126,7 +126,7 @@ fn prepare_root(archive: &'static [u8]) -> Init {
     Init::parse(&text).unwrap_or_else(|error| ending::bad_image(init::PATH, error))
 }
 
-/// Starts the program of the image.
+/// Starts the program of the image and those beside it.
 fn start(mut init: Init, options: Options) {
     init.args.extend(options.args);
     for (name, value) in options.env {
@@ -143,16 +143,25 @@ fn start(mut init: Init, options: Options) {
         .env
         .iter()
         .map(|(name, value)| format!("{name}={value}").into_bytes());
-    let program = Program {
-        path: init.exec.clone().into_bytes(),
-        args: init.args.into_iter().map(String::into_bytes).collect(),
-        env: env.collect(),
+    let env: Vec<_> = env.collect();
+    let create = |path: &str, args: Vec<String>| -> Arc<Task> {
+        let program = Program {
+            path: path.as_bytes().to_vec(),
+            args: args.into_iter().map(String::into_bytes).collect(),
+            env: env.clone(),
+        };
+        standard_files()
+            .and_then(|files| create_process(program, files, context.clone()))
+            .unwrap_or_else(|error| ending::bad_image(path, error))
     };
     event::report(events::ERTS_STARTED, &format!("path={}", init.exec));
-    let started = standard_files().and_then(|files| start_program(program, files, context));
-    if let Err(error) = started {
-        ending::bad_image(&init.exec, error);
+    // The first process made is process 1, but it relies on the others.
+    let first = create(&init.exec, init.args);
+    for path in init.beside {
+        let beside = create(&path, [path.clone()].into());
+        sched::enqueue(beside);
     }
+    sched::enqueue(first);
 }
 
 /// Standard input, output and error on the console.

@@ -16,7 +16,7 @@ use super::signal::{ProcessSignals, TaskSignals};
 use super::{AlternateStack, Process, Task, table};
 use crate::elf::{self, ElfFile, SegmentKind};
 use crate::memory::{Backing, Memory, PAGE, Placement, Protection, Vma, page_down, page_up};
-use crate::{clock_page, files, random, sched};
+use crate::{clock_page, files, random};
 
 /// Most bytes of arguments and environment together (ARG_MAX: a quarter of the stack limit).
 pub(crate) const ARGUMENTS_MAX: usize = 2 << 20;
@@ -47,18 +47,18 @@ struct Loaded {
     info: ProcessInfo,
 }
 
-/// Starts the first process.
+/// Makes a process that is nobody's child; the first one is that of the machine. It runs when its
+/// thread is put into a queue.
 ///
 /// # Errors
 /// As execve(2).
-pub(crate) fn start_program(
+pub(crate) fn create_process(
     program: Program,
     files: FdTable,
     context: FileSystemContext,
-) -> Result<(), Errno> {
+) -> Result<Arc<Task>, Errno> {
     let loaded = load(program, &context)?;
     let pid = table::new_id().ok_or(Errno::EAGAIN)?;
-    debug_assert_eq!(pid, FIRST_PROCESS);
     let inheritance = Inheritance {
         memory: loaded.memory,
         files: SharedFiles::new(files),
@@ -78,9 +78,10 @@ pub(crate) fn start_program(
         FpuState::default(),
         TaskSignals::default(),
     )?;
-    files::set_first_process(&process);
-    sched::enqueue(task);
-    Ok(())
+    if pid == FIRST_PROCESS {
+        files::set_first_process(&process);
+    }
+    Ok(task)
 }
 
 impl Task {

@@ -25,7 +25,7 @@ use crate::sched::{self, Turn};
 use crate::wait::WakeState;
 
 pub(crate) use clone::{CloneRequest, clone_task};
-pub(crate) use exec::{Program, start_program};
+pub(crate) use exec::{Program, create_process};
 pub(crate) use exit::{
     WaitOptions, WaitTarget, child_info, exit_process, exit_thread, wait_for_child,
 };

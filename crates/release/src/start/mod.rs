@@ -70,8 +70,8 @@ pub enum Note {
         /// Its text.
         text: String,
     },
-    /// The release wants `epmd` to be started, and there is none in the guest.
-    EpmdWanted,
+    /// The release wants `epmd` to be started, and has none.
+    EpmdMissing,
     /// The node is distributed, and there is no `epmd` in the guest.
     NoEpmd {
         /// Port of the distribution.
@@ -87,9 +87,9 @@ impl fmt::Display for Note {
                 "{}:{line} has no effect in an image: `{text}`; set the variable with --env",
                 path.display()
             ),
-            Self::EpmdWanted => write!(
+            Self::EpmdMissing => write!(
                 f,
-                "the release asks for epmd (`-start_epmd true`), which is not in the image: the node will not start unless one is reachable; remove the flag from vm.args"
+                "the release asks for epmd (`-start_epmd true`), which is not among its programs: a distributed node will not start; remove the flag from vm.args"
             ),
             Self::NoEpmd { port } => write!(
                 f,
@@ -137,7 +137,11 @@ impl Release {
         }
         let line = sort_flags(&words)?;
         let distribution = distribution_words(&line);
-        script.notes.extend(epmd_note(&line, &distribution));
+        if !distribution.is_empty() {
+            let port = DISTRIBUTION_PORT;
+            script.notes.push(Note::NoEpmd { port });
+        }
+        let beside = self.programs_beside(&line, &mut script);
         script
             .files
             .extend(GuestPath::new(HOME).map(TreeEntry::directory));
@@ -146,12 +150,33 @@ impl Release {
                 exec: guest_file(&self.guest_bin(), "beam.smp"),
                 args: self.emulator_arguments(&line, &distribution, &script.env),
                 env: self.environment(&line, script.env, options),
+                beside,
                 cwd: GUEST_ROOT.into(),
                 hostname: options.hostname.clone(),
             },
             files: tree::merge(script.files),
             notes: script.notes,
         })
+    }
+
+    /// Programs that run beside the emulator, with their files: `epmd`, if the release asks for it.
+    fn programs_beside(&self, line: &CommandLine, script: &mut Script) -> Vec<String> {
+        let asks = |words: &[String]| words == ["-start_epmd", "true"];
+        if !line.arguments.windows(2).any(asks) {
+            return Vec::new();
+        }
+        let host = self.root.join(format!("erts-{}/bin/epmd", self.rel.erts));
+        let path = guest_file(&self.guest_bin(), "epmd");
+        match GuestPath::new(&path) {
+            Some(guest) if host.is_file() => {
+                script.files.push(TreeEntry::host_file(guest, &host, true));
+                vec![path]
+            }
+            _ => {
+                script.notes.push(Note::EpmdMissing);
+                Vec::new()
+            }
+        }
     }
 
     /// The boot script that is used with these options.
@@ -279,28 +304,9 @@ fn guest_file(directory: &str, name: &str) -> String {
     format!("{directory}/{name}")
 }
 
-fn epmd_note(line: &CommandLine, added: &[String]) -> Option<Note> {
-    let wanted = |words: &[String]| words == ["-start_epmd", "true"];
-    if !added.is_empty() {
-        Some(Note::NoEpmd {
-            port: DISTRIBUTION_PORT,
-        })
-    } else if line.distributed && line.arguments.windows(2).any(wanted) {
-        Some(Note::EpmdWanted)
-    } else {
-        None
-    }
-}
-
 /// Flags that let a distributed node live without `epmd`, unless the release decides itself.
 fn distribution_words(line: &CommandLine) -> Vec<String> {
-    const DECISIONS: [&str; 5] = [
-        "-start_epmd",
-        "-no_epmd",
-        "-epmd_module",
-        "-erl_epmd_port",
-        "-proto_dist",
-    ];
+    const DECISIONS: [&str; 4] = ["-start_epmd", "-no_epmd", "-epmd_module", "-erl_epmd_port"];
     let decided = |word: &String| DECISIONS.contains(&word.as_str());
     if !line.distributed || line.arguments.iter().any(decided) {
         return Vec::new();

@@ -49,18 +49,13 @@ impl Recipe {
                 .unwrap_or_else(|| host_name(release.name())),
         };
         let start = release.start(&options)?;
-        let tree = tree::merge(
-            [
-                release.tree(&options)?,
-                start.files.clone(),
-                added(&args.add)?,
-            ]
-            .concat(),
-        );
-        let trimmed = erts::trim(tree);
-        let closure = erts::closure(&trimmed.entries, &Sysroot::new(&args.sysroot)?)?;
+        let trimmed = erts::trim(release.tree(&options)?);
+        // What the start or the user asks for is needed, whatever it is.
+        let tree = [trimmed.entries, start.files.clone(), added(&args.add)?];
+        let tree = tree::merge(tree.concat());
+        let closure = erts::closure(&tree, &Sysroot::new(&args.sysroot)?)?;
         let notes = notes(&start, &closure);
-        let tree = tree::merge([trimmed.entries, closure.entries].concat());
+        let tree = tree::merge([tree, closure.entries].concat());
         let mut root: Vec<_> = tree.into_iter().map(root_entry).collect();
         root.push(RootEntry::bytes(init::PATH, start.init.emit(), INIT_MODE));
         Ok(Self {
