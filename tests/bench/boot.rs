@@ -1,7 +1,9 @@
 //! What booting costs: time and memory.
 
 use crate::table::Figure;
-use boot_contract::events::{APPLICATION_STARTED, ERTS_STARTED, KERNEL_UP, NETWORK_UP, ROOT_READY};
+use boot_contract::events::{
+    APPLICATION_STARTED, ERTS_STARTED, EXIT, KERNEL_UP, NETWORK_UP, ROOT_READY,
+};
 use qemu::{Guest, Machine, Profile, WaitError};
 use std::time::Duration;
 use tests::{boot, image};
@@ -43,6 +45,19 @@ pub(crate) fn times(example: &str, profile: &str) -> Vec<Figure> {
     .filter_map(|name| guest.events().iter().find(|event| event.name == name))
     .map(|event| Figure::instructions(format!("{example}, {profile}: {}", event.name), event.ns))
     .collect()
+}
+
+/// Instructions from power-on to the end of the release that only prints a line.
+pub(crate) fn halt(profile: &str) -> Figure {
+    let example = "halt";
+    eprintln!("booting {example} on {profile}");
+    let mut guest = machine(example, profile)
+        .start()
+        .unwrap_or_else(|error| panic!("{error}"));
+    let exit = guest
+        .wait_event(EXIT, LIMIT)
+        .unwrap_or_else(|error| panic!("{error}"));
+    Figure::instructions(format!("{example}, {profile}: power-on to halt"), exit.ns)
 }
 
 /// The least memory with which the application starts, by bisection.

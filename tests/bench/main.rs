@@ -14,6 +14,8 @@
 
 mod boot;
 mod build;
+mod linux;
+mod micro;
 mod table;
 
 use table::Figure;
@@ -39,6 +41,7 @@ fn main() {
         figures.extend(build::kernel_sizes());
     }
     if wanted("boot") {
+        figures.extend(MACHINES.into_iter().map(boot::halt));
         for example in EXAMPLES {
             figures.extend(
                 MACHINES
@@ -50,6 +53,9 @@ fn main() {
     if wanted("memory") {
         figures.push(boot::smallest_memory("hello", "microvm"));
         figures.push(boot::smallest_memory("hello", "kvm-q35"));
+    }
+    if wanted("micro") {
+        figures.extend(micro::costs());
     }
     if arguments.iter().any(|word| word == "--json") {
         println!("{}", serde_json::to_string_pretty(&figures).unwrap());
