@@ -221,11 +221,15 @@ impl Mapping {
         Ok(Self { start, size })
     }
 
+    fn at(&self, offset: usize) -> *mut u8 {
+        self.start.cast::<u8>().wrapping_add(offset)
+    }
+
     /// Writes to a byte of every page in steps of `step` bytes.
     fn touch(&self, step: usize) {
         for offset in (0..self.size).step_by(step) {
             // SAFETY: inside the mapping, which is writable.
-            unsafe { self.start.cast::<u8>().add(offset).write_volatile(1) };
+            unsafe { self.at(offset).write_volatile(1) };
         }
     }
 
@@ -233,7 +237,7 @@ impl Mapping {
     fn look(&self) {
         for offset in (0..self.size).step_by(PAGE) {
             // SAFETY: inside the mapping, which is readable.
-            unsafe { self.start.cast::<u8>().add(offset).read_volatile() };
+            unsafe { self.at(offset).read_volatile() };
         }
     }
 }
@@ -268,14 +272,12 @@ fn memory(program: &str) -> io::Result<()> {
         let heap = Mapping::anonymous(MIB, ProtFlags::empty())?;
         let flags = MprotectFlags::READ | MprotectFlags::WRITE;
         for offset in (0..MIB).step_by(2 * PAGE) {
-            // SAFETY: inside the mapping.
-            let at = unsafe { heap.start.cast::<u8>().add(offset) };
             // SAFETY: inside the mapping, into which no reference points.
-            unsafe { mprotect(at.cast(), 2 * PAGE, flags)? };
-            // SAFETY: just made writable.
-            unsafe { at.write_volatile(1) };
-            // SAFETY: the second page of the two.
-            unsafe { at.add(PAGE).write_volatile(1) };
+            unsafe { mprotect(heap.at(offset).cast(), 2 * PAGE, flags)? };
+            for page in [offset, offset + PAGE] {
+                // SAFETY: just made writable.
+                unsafe { heap.at(page).write_volatile(1) };
+            }
         }
         Ok(())
     })?;
