@@ -46,8 +46,10 @@ impl MemoryMap {
     /// `ENOMEM` when memory is out, `EIO` for a page beyond the end of its file (SIGBUS).
     pub(crate) fn fault(&mut self, address: u64, access: Access) -> Result<(), Errno> {
         let page = UserPage::containing(address).ok_or(Errno::EFAULT)?;
-        self.grow_stack(address);
-        let vma = self.find(address).ok_or(Errno::EFAULT)?;
+        let vma = match self.find(address) {
+            Some(vma) => vma,
+            None => self.grow_stack(address).ok_or(Errno::EFAULT)?,
+        };
         // A write needs no PROT_READ on x86, but anything readable needs some permission.
         let allowed = vma.protection.contains(access.needs())
             || access == Access::Read && !vma.protection.is_empty();
@@ -97,19 +99,11 @@ impl MemoryMap {
 
     fn populate_anonymous(&mut self, vma: &Vma, page: UserPage) -> Result<(), Errno> {
         let flags = vma.protection.page_flags();
-        let last = (page.address() + ANONYMOUS_AROUND * PAGE).min(vma.end);
-        let mut at = page.address();
-        while at < last {
-            let Some(next) = UserPage::containing(at) else {
-                break;
-            };
-            if at == page.address() || !self.table.is_mapped(next) {
-                let frame = page::new_frame().ok_or(Errno::ENOMEM)?;
-                self.table.map(next, frame, flags).map_err(no_memory)?;
-            }
-            at += PAGE;
+        let count = ANONYMOUS_AROUND.min((vma.end - page.address()) / PAGE);
+        match self.table.fill(page, count, flags, |_| page::new_frame()) {
+            Ok(1..) => Ok(()),
+            Ok(0) | Err(OutOfMemory) => Err(Errno::ENOMEM),
         }
-        Ok(())
     }
 
     fn populate_file(
@@ -141,33 +135,24 @@ impl MemoryMap {
     fn map_in_place(&mut self, vma: &Vma, page: UserPage, file: &dyn File, offset: u64) -> bool {
         let mut flags = vma.protection.page_flags();
         flags.write = false;
-        let mut mapped = false;
-        for index in 0..FILE_AROUND {
-            let at = page.address() + index * PAGE;
-            let Some(next) = UserPage::containing(at).filter(|_| at < vma.end) else {
-                break;
-            };
-            if index > 0 && self.table.is_mapped(next) {
-                continue;
+        let count = FILE_AROUND.min((vma.end - page.address()) / PAGE);
+        let archive = file.archive_range();
+        let supply = |index| {
+            let at = offset + index * PAGE;
+            match archive {
+                Some(bytes) => frame_of_archive(bytes, at),
+                None => page::frame_of(&file.page(at / PAGE, false)?),
             }
-            let Some(frame) = frame_in_place(file, offset + index * PAGE) else {
-                break;
-            };
-            if self.table.map(next, frame, flags).is_err() {
-                break;
-            }
-            mapped = true;
-        }
-        mapped
+        };
+        let filled = self.table.fill(page, count, flags, supply);
+        filled.is_ok_and(|count| count > 0)
     }
 
     /// Extends the main stack down to `address` if it is just below it.
-    fn grow_stack(&mut self, address: u64) {
-        let Some((&start, vma)) = self.vmas.range(address..).next() else {
-            return;
-        };
-        if !vma.grows_down || address >= start || vma.end - address > STACK_LIMIT {
-            return;
+    fn grow_stack(&mut self, address: u64) -> Option<&Vma> {
+        let (&start, vma) = self.vmas.range(address..).next()?;
+        if !vma.grows_down || vma.end - address > STACK_LIMIT {
+            return None;
         }
         let below = self
             .vmas
@@ -176,23 +161,19 @@ impl MemoryMap {
             .map_or(0, |(_, below)| below.end);
         let new_start = super::page_down(address);
         if new_start < below + PAGE {
-            return;
+            return None;
         }
-        if let Some(mut vma) = self.vmas.remove(&start) {
-            vma.start = new_start;
-            self.vmas.insert(new_start, vma);
-        }
+        let mut vma = self.vmas.remove(&start)?;
+        vma.start = new_start;
+        Some(self.vmas.entry(new_start).or_insert(vma))
     }
 }
 
-/// The frame that holds a whole page of a file already.
-fn frame_in_place(file: &dyn File, offset: u64) -> Option<Frame> {
-    if let Some(bytes) = file.archive_range() {
-        let start = usize::try_from(offset).ok()?;
-        let end = start.checked_add(PAGE as usize)?;
-        return Frame::of_boot_module(bytes.get(start..end)?);
-    }
-    page::frame_of(&file.page(offset / PAGE, false)?)
+/// The frame that holds a whole page of a file in the root archive.
+fn frame_of_archive(file: &'static [u8], offset: u64) -> Option<Frame> {
+    let start = usize::try_from(offset).ok()?;
+    let end = start.checked_add(PAGE as usize)?;
+    Frame::of_boot_module(file.get(start..end)?)
 }
 
 /// A new frame with the content of a file from `offset`, zeros behind its end.

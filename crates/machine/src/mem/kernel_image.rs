@@ -6,8 +6,8 @@
 
 use core::arch::asm;
 
+use super::entries::Table;
 use super::kernel_table::{self, GLOBAL, LARGE_PAGE, NO_EXECUTE, PRESENT, WRITE};
-use super::table::Table;
 use super::{DIRECT_MAP, Frame, KERNEL_BASE, PAGE_SIZE};
 
 const PAGE: u64 = PAGE_SIZE as u64;

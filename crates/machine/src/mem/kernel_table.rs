@@ -2,7 +2,7 @@
 
 use spin::Mutex;
 
-use super::table::Table;
+use super::entries::Table;
 use super::{DIRECT_MAP, Frame, HEAP_BASE, KERNEL_BASE, PAGE_SIZE, STACKS_BASE, phys_to_ptr};
 use crate::boot::RawBoot;
 use crate::cpu::features;

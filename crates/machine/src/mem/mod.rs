@@ -9,6 +9,7 @@
 //! ```
 //! Lock order: heap, then kernel table, then frame pool.
 
+mod entries;
 mod frames;
 mod heap;
 mod kernel_image;

@@ -4,17 +4,18 @@
 //! at all (`PROT_NONE`) keeps its frame in an entry without the present bit.
 
 use alloc::sync::Arc;
+use core::ops::Range;
 use core::sync::atomic::AtomicU64;
 
+use super::entries::{ADDRESS, Table};
 use super::kernel_table::{self, NO_EXECUTE, PRESENT, USER, WRITE};
 use super::{Frame, PAGE_SIZE, USER_END, copy_bytes, phys_to_ptr};
 use crate::cpu::tlb;
 
 const PAGE: u64 = PAGE_SIZE as u64;
-const ADDRESS: u64 = 0x000f_ffff_ffff_f000;
 /// A bit the CPU ignores: the entry holds a frame although it may not be present.
 const OCCUPIED: u64 = 1 << 9;
-const KERNEL_HALF: core::ops::Range<usize> = 256..512;
+const KERNEL_HALF: Range<usize> = 256..512;
 
 /// Memory for page tables is out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,61 +64,6 @@ impl PageFlags {
     }
 }
 
-/// A page-table page.
-#[derive(Clone, Copy)]
-pub(super) struct Table(u64);
-
-impl Table {
-    /// # Safety
-    /// `paddr` must be a frame that is (or from now on serves as) a page table.
-    pub(super) unsafe fn at(paddr: u64) -> Self {
-        Self(paddr)
-    }
-
-    /// Physical address of the table.
-    pub(super) fn paddr(self) -> u64 {
-        self.0
-    }
-
-    fn entry(self, index: usize) -> *mut u64 {
-        phys_to_ptr(self.0).cast::<u64>().wrapping_add(index & 511)
-    }
-
-    pub(super) fn get(self, index: usize) -> u64 {
-        // SAFETY: inside a page-table page, by the invariant of the type.
-        unsafe { self.entry(index).read_volatile() }
-    }
-
-    pub(super) fn set(self, index: usize, value: u64) {
-        // SAFETY: inside a page-table page, by the invariant of the type.
-        unsafe { self.entry(index).write_volatile(value) };
-    }
-
-    /// The table one level down.
-    pub(super) fn next(self, index: usize) -> Option<Self> {
-        let entry = self.get(index);
-        (entry & PRESENT != 0).then_some(Self(entry & ADDRESS))
-    }
-
-    pub(super) fn next_or_create(self, index: usize, flags: u64) -> Option<Self> {
-        if let Some(table) = self.next(index) {
-            return Some(table);
-        }
-        let paddr = Frame::zeroed()?.into_paddr();
-        self.set(index, paddr | flags);
-        Some(Self(paddr))
-    }
-
-    /// Frees this table's frame.
-    ///
-    /// # Safety
-    /// Nothing may refer to the table any more.
-    unsafe fn free(self) {
-        // SAFETY: the table owns its frame's only reference; passed on from the caller.
-        drop(unsafe { Frame::from_paddr(self.0) });
-    }
-}
-
 /// The top-level table of an address space; what a CPU's CR3 refers to. Owns the tables below it,
 /// because a CPU may walk them for as long as it has the root loaded.
 pub struct Root {
@@ -130,13 +76,13 @@ pub struct Root {
 
 impl Root {
     pub(crate) fn paddr(&self) -> u64 {
-        self.table.0
+        self.table.paddr()
     }
 }
 
 impl Drop for Root {
     fn drop(&mut self) {
-        for index in 0..KERNEL_HALF.start {
+        for index in self.table.used(0..KERNEL_HALF.start) {
             if let Some(table) = self.table.next(index) {
                 free_tables(table, 2);
             }
@@ -160,7 +106,8 @@ impl PageTable {
     /// When memory is out.
     pub fn new() -> Result<Self, OutOfMemory> {
         let paddr = Frame::zeroed().ok_or(OutOfMemory)?.into_paddr();
-        let table = Table(paddr);
+        // SAFETY: the frame is new, and from now on a table.
+        let table = unsafe { Table::at(paddr) };
         for index in KERNEL_HALF {
             table.set(index, kernel_table::root().get(index));
         }
@@ -192,6 +139,45 @@ impl PageTable {
         Some(table)
     }
 
+    fn leaf_or_create(&self, address: u64) -> Result<Table, OutOfMemory> {
+        let mut table = self.root.table;
+        for shift in [39, 30, 21] {
+            let index = (address >> shift & 0x1ff) as usize;
+            table = table
+                .next_or_create(index, PRESENT | WRITE | USER)
+                .ok_or(OutOfMemory)?;
+        }
+        Ok(table)
+    }
+
+    /// Maps frames at those of `count` pages from `first` on that have none, until `supply` has no
+    /// more (it is given the number of the page, from 0) or the table of the last level ends.
+    /// Returns how many it mapped.
+    ///
+    /// # Errors
+    /// When memory for tables is out.
+    pub fn fill(
+        &mut self,
+        first: UserPage,
+        count: u64,
+        flags: PageFlags,
+        mut supply: impl FnMut(u64) -> Option<Frame>,
+    ) -> Result<usize, OutOfMemory> {
+        let before = self.resident;
+        let table = self.leaf_or_create(first.0)?;
+        let start = (first.0 >> 12 & 0x1ff) as usize;
+        for index in start..512.min(start + count as usize) {
+            if table.get(index) == 0 {
+                let Some(frame) = supply((index - start) as u64) else {
+                    break;
+                };
+                table.set(index, frame.into_paddr() | flags.bits());
+                self.resident += 1;
+            }
+        }
+        Ok(self.resident - before)
+    }
+
     /// Maps `frame` at `page`, in place of whatever is there.
     ///
     /// # Errors
@@ -202,13 +188,7 @@ impl PageTable {
         frame: Frame,
         flags: PageFlags,
     ) -> Result<(), OutOfMemory> {
-        let mut table = self.root.table;
-        for shift in [39, 30, 21] {
-            let index = (page.0 >> shift & 0x1ff) as usize;
-            table = table
-                .next_or_create(index, PRESENT | WRITE | USER)
-                .ok_or(OutOfMemory)?;
-        }
+        let table = self.leaf_or_create(page.0)?;
         let index = (page.0 >> 12 & 0x1ff) as usize;
         let old = table.get(index);
         let new = frame.into_paddr() | flags.bits();
@@ -229,12 +209,6 @@ impl PageTable {
         (entry != 0).then(|| (share(entry), entry & WRITE != 0))
     }
 
-    /// Whether anything is mapped at `page`.
-    pub fn is_mapped(&self, page: UserPage) -> bool {
-        self.leaf(page.0)
-            .is_some_and(|table| table.get((page.0 >> 12 & 0x1ff) as usize) != 0)
-    }
-
     /// Makes CPUs forget translations of `start..end`. Without `everywhere` only this one: others
     /// know too few rights and find out by a fault.
     fn flush(&self, start: u64, end: u64, everywhere: bool) {
@@ -253,38 +227,46 @@ impl PageTable {
     /// Removes all pages in `start..end` (page-aligned) and drops their frames, which no CPU must
     /// know any more by then: first all become inaccessible, then they go.
     pub fn unmap_range(&mut self, start: u64, end: u64) {
-        let mut known = false;
-        for_each_entry(self.root.table, start, end, |table, index, entry, _| {
-            known |= entry & PRESENT != 0;
-            table.set(index, entry & !PRESENT);
-        });
+        let (mut mapped, mut known) = (0, false);
+        self.root
+            .table
+            .for_each_entry(start..end, |table, index, entry, _| {
+                mapped += 1;
+                known |= entry & PRESENT != 0;
+                table.set(index, entry & !PRESENT);
+            });
         if known {
             tlb::flush(&self.root, start, end);
         }
-        let mut removed = 0;
-        for_each_entry(self.root.table, start, end, |table, index, entry, _| {
-            table.set(index, 0);
-            removed += 1;
-            // SAFETY: the entry owned this reference and was just cleared.
-            drop(unsafe { Frame::from_paddr(entry & ADDRESS) });
-        });
-        self.resident -= removed;
+        if mapped == 0 {
+            return;
+        }
+        self.root
+            .table
+            .for_each_entry(start..end, |table, index, entry, _| {
+                table.set(index, 0);
+                // SAFETY: the entry owned this reference and was just cleared.
+                drop(unsafe { Frame::from_paddr(entry & ADDRESS) });
+            });
+        self.resident -= mapped;
     }
 
     /// Changes what may be done with the mapped pages in `start..end`. Frames that others refer
     /// to become writable only when the mapping is `shared`: copy-on-write is the fault handler's.
     pub fn protect_range(&mut self, start: u64, end: u64, flags: PageFlags, shared: bool) {
         let (mut changed, mut lost) = (false, false);
-        for_each_entry(self.root.table, start, end, |table, index, entry, _| {
-            let mut bits = flags.bits();
-            if flags.write && !shared && !is_unique(entry) {
-                bits &= !WRITE;
-            }
-            let new = entry & ADDRESS | bits;
-            table.set(index, new);
-            changed = true;
-            lost |= loses_rights(entry, new);
-        });
+        self.root
+            .table
+            .for_each_entry(start..end, |table, index, entry, _| {
+                let mut bits = flags.bits();
+                if flags.write && !shared && !is_unique(entry) {
+                    bits &= !WRITE;
+                }
+                let new = entry & ADDRESS | bits;
+                table.set(index, new);
+                changed = true;
+                lost |= loses_rights(entry, new);
+            });
         if changed {
             self.flush(start, end, lost);
         }
@@ -302,32 +284,37 @@ impl PageTable {
         end: u64,
         shared: bool,
     ) -> Result<(), OutOfMemory> {
-        let mut result = Ok(());
-        for_each_entry(
-            self.root.table,
-            start,
-            end,
-            |table, index, entry, address| {
-                let entry = if shared { entry } else { entry & !WRITE };
-                table.set(index, entry);
-                if result.is_ok() {
-                    result = child.adopt(address, entry);
+        let (mut result, mut lost) = (Ok(()), false);
+        self.root
+            .table
+            .for_each_leaf(start..end, |table, indices, base| {
+                let mut used = table.used(indices).peekable();
+                if used.peek().is_none() || result.is_err() {
+                    return;
                 }
-            },
-        );
-        tlb::flush(&self.root, start, end);
+                let Ok(copy) = child.leaf_or_create(base) else {
+                    result = Err(OutOfMemory);
+                    return;
+                };
+                for index in used {
+                    let entry = table.get(index);
+                    let new = if shared { entry } else { entry & !WRITE };
+                    table.set(index, new);
+                    lost |= loses_rights(entry, new);
+                    share(new).into_paddr();
+                    copy.set(index, new);
+                    child.resident += 1;
+                }
+            });
+        if lost {
+            tlb::flush(&self.root, start, end);
+        }
         result
     }
 
     /// Puts a copy of another table's entry at `address`, which must be unmapped here.
     fn adopt(&mut self, address: u64, entry: u64) -> Result<(), OutOfMemory> {
-        let mut table = self.root.table;
-        for shift in [39, 30, 21] {
-            let index = (address >> shift & 0x1ff) as usize;
-            table = table
-                .next_or_create(index, PRESENT | WRITE | USER)
-                .ok_or(OutOfMemory)?;
-        }
+        let table = self.leaf_or_create(address)?;
         share(entry).into_paddr();
         table.set((address >> 12 & 0x1ff) as usize, entry);
         self.resident += 1;
@@ -340,11 +327,9 @@ impl PageTable {
     /// When memory for tables is out; pages moved so far stay moved.
     pub fn move_range(&mut self, from: u64, to: u64, size: u64) -> Result<(), OutOfMemory> {
         let mut result = Ok(());
-        for_each_entry(
-            self.root.table,
-            from,
-            from + size,
-            |table, index, entry, address| {
+        self.root
+            .table
+            .for_each_entry(from..from + size, |table, index, entry, address| {
                 if result.is_ok() {
                     result = self.adopt(to + (address - from), entry);
                 }
@@ -354,8 +339,7 @@ impl PageTable {
                     // SAFETY: the entry owned this reference and was just cleared.
                     drop(unsafe { Frame::from_paddr(entry & ADDRESS) });
                 }
-            },
-        );
+            });
         tlb::flush(&self.root, from, from + size);
         result
     }
@@ -406,32 +390,6 @@ impl PageTable {
     }
 }
 
-/// Calls `f(table, index, entry, address)` for every mapped page in `start..end`.
-fn for_each_entry(root: Table, start: u64, end: u64, mut f: impl FnMut(Table, usize, u64, u64)) {
-    let mut address = start;
-    'next: while address < end {
-        let mut table = root;
-        for shift in [39, 30, 21] {
-            match table.next((address >> shift & 0x1ff) as usize) {
-                Some(next) => table = next,
-                None => {
-                    address = ((address >> shift) + 1) << shift;
-                    continue 'next;
-                }
-            }
-        }
-        let stop = (((address >> 21) + 1) << 21).min(end);
-        while address < stop {
-            let index = (address >> 12 & 0x1ff) as usize;
-            let entry = table.get(index);
-            if entry != 0 {
-                f(table, index, entry, address);
-            }
-            address += PAGE;
-        }
-    }
-}
-
 /// Whether a CPU that still knows `old` could do what `new` does not allow, or elsewhere.
 fn loses_rights(old: u64, new: u64) -> bool {
     let rights = |entry: u64| (entry ^ NO_EXECUTE) & (PRESENT | WRITE | USER | NO_EXECUTE);
@@ -460,7 +418,7 @@ impl Drop for PageTable {
 /// Frees a table that maps no page any more, with `levels` levels of tables below it.
 fn free_tables(table: Table, levels: u32) {
     if levels > 0 {
-        for index in 0..512 {
+        for index in table.used(0..512) {
             if let Some(next) = table.next(index) {
                 free_tables(next, levels - 1);
             }
