@@ -10,7 +10,7 @@ mod vma;
 pub(crate) use fault::Access;
 pub(crate) use map::{Memory, Placement};
 pub(crate) use page::FramePages;
-pub(crate) use user::{UserSink, UserSlice, UserSource};
+pub(crate) use user::{UserSink, UserSlices, UserSource};
 pub(crate) use vma::{Backing, Protection, Vma};
 
 /// Bytes in a page.

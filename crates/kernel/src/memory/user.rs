@@ -18,13 +18,25 @@ const PATH_MAX: usize = 4096;
 /// Most parts of a vectored read or write (`UIO_MAXIOV`).
 const IOV_MAX: usize = 1024;
 
+/// Linux transfers at most 2 GiB less a page at once (read(2), notes).
+const TRANSFER_MAX: usize = 0x7fff_f000;
+
 /// A claimed range of process memory.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct UserSlice {
-    /// First address.
-    pub address: u64,
-    /// Size in bytes.
-    pub size: usize,
+struct UserSlice {
+    address: u64,
+    size: usize,
+}
+
+/// Claimed ranges of process memory in order, used up from the front.
+#[derive(Debug)]
+pub(crate) struct UserSlices {
+    current: UserSlice,
+    rest: vec::IntoIter<UserSlice>,
+    /// Bytes in all of them, as far as they may be transferred.
+    total: usize,
+    /// Bytes that may be used for now.
+    open: usize,
 }
 
 impl Memory {
@@ -160,7 +172,7 @@ impl Memory {
     ///
     /// # Errors
     /// `EINVAL` for too many parts or a total beyond `SSIZE_MAX`, `EFAULT`.
-    pub(crate) fn read_iovecs(&self, address: u64, count: u64) -> Result<Vec<UserSlice>, Errno> {
+    pub(crate) fn read_iovecs(&self, address: u64, count: u64) -> Result<UserSlices, Errno> {
         let count = usize::try_from(count)
             .ok()
             .filter(|&c| c <= IOV_MAX)
@@ -181,7 +193,15 @@ impl Memory {
                 size: size as usize,
             });
         }
-        Ok(slices)
+        Ok(UserSlices {
+            current: UserSlice {
+                address: 0,
+                size: 0,
+            },
+            rest: slices.into_iter(),
+            total: (total as usize).min(TRANSFER_MAX),
+            open: usize::MAX,
+        })
     }
 
     /// Brings all pages of a range in, as far as that is possible (`MAP_POPULATE`).
@@ -225,36 +245,20 @@ fn as_fault(error: Errno) -> Errno {
     }
 }
 
-/// Ranges of process memory, consumed from the front.
-struct Cursor {
-    slices: Vec<UserSlice>,
-    next: usize,
-    /// Bytes that may be used for now.
-    open: usize,
-}
-
-impl Cursor {
-    fn new(mut slices: Vec<UserSlice>) -> Self {
-        // Linux transfers at most 2 GiB less a page at once (read(2), notes).
-        let mut left = 0x7fff_f000;
-        for slice in &mut slices {
-            slice.size = slice.size.min(left);
-            left -= slice.size;
-        }
+impl UserSlices {
+    /// A single range.
+    pub(crate) fn one(address: u64, size: u64) -> Self {
+        let size = usize::try_from(size).unwrap_or(usize::MAX);
         Self {
-            slices,
-            next: 0,
+            current: UserSlice { address, size },
+            rest: Vec::new().into_iter(),
+            total: size.min(TRANSFER_MAX),
             open: usize::MAX,
         }
     }
 
-    fn total(&self) -> usize {
-        let slices = &self.slices[self.next..];
-        slices.iter().map(|slice| slice.size).sum()
-    }
-
     fn remaining(&self) -> usize {
-        self.total().min(self.open)
+        self.total.min(self.open)
     }
 
     /// Calls `f(address, offset, count)` for pieces that together have at most `size` bytes.
@@ -264,33 +268,28 @@ impl Cursor {
         size: usize,
         mut f: impl FnMut(u64, usize, usize) -> Result<(), Errno>,
     ) -> Result<usize, Errno> {
-        let size = size.min(self.open);
+        let size = size.min(self.remaining());
         let mut done = 0;
         while done < size {
-            let Some(slice) = self.slices.get_mut(self.next) else {
-                break;
-            };
-            if slice.size == 0 {
-                self.next += 1;
+            if self.current.size == 0 {
+                let Some(next) = self.rest.next() else { break };
+                self.current = next;
                 continue;
             }
-            let count = slice.size.min(size - done);
-            if slice
-                .address
-                .checked_add(count as u64)
-                .is_none_or(|end| end > USER_END)
-            {
-                return if done > 0 {
-                    Ok(done)
-                } else {
-                    Err(Errno::EFAULT)
-                };
+            let count = self.current.size.min(size - done);
+            let end = self.current.address.checked_add(count as u64);
+            let moved = match end {
+                Some(end) if end <= USER_END => f(self.current.address, done, count),
+                _ => Err(Errno::EFAULT),
+            };
+            match moved {
+                Ok(()) => {}
+                Err(_) if done > 0 => break,
+                Err(error) => return Err(error),
             }
-            if let Err(error) = f(slice.address, done, count) {
-                return if done > 0 { Ok(done) } else { Err(error) };
-            }
-            slice.address += count as u64;
-            slice.size -= count;
+            self.current.address += count as u64;
+            self.current.size -= count;
+            self.total -= count;
             self.open -= count;
             done += count;
         }
@@ -301,39 +300,36 @@ impl Cursor {
 /// Process memory as the destination of a read.
 pub(crate) struct UserSink<'a> {
     memory: &'a Memory,
-    cursor: Cursor,
+    slices: UserSlices,
 }
 
 impl<'a> UserSink<'a> {
     /// A sink over `slices` in order.
-    pub(crate) fn new(memory: &'a Memory, slices: Vec<UserSlice>) -> Self {
-        Self {
-            memory,
-            cursor: Cursor::new(slices),
-        }
+    pub(crate) fn new(memory: &'a Memory, slices: UserSlices) -> Self {
+        Self { memory, slices }
     }
 }
 
 impl UserSink<'_> {
     /// Bytes that are left in all.
     pub(crate) fn total(&self) -> usize {
-        self.cursor.total()
+        self.slices.total
     }
 
     /// Takes no more than `most` bytes from now on.
     pub(crate) fn limit(&mut self, most: usize) {
-        self.cursor.open = most;
+        self.slices.open = most;
     }
 }
 
 impl Sink for UserSink<'_> {
     fn remaining(&self) -> usize {
-        self.cursor.remaining()
+        self.slices.remaining()
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         let memory = self.memory;
-        self.cursor.consume(bytes.len(), |address, offset, count| {
+        self.slices.consume(bytes.len(), |address, offset, count| {
             memory.write(address, &bytes[offset..offset + count])
         })
     }
@@ -342,39 +338,36 @@ impl Sink for UserSink<'_> {
 /// Process memory as the origin of a write.
 pub(crate) struct UserSource<'a> {
     memory: &'a Memory,
-    cursor: Cursor,
+    slices: UserSlices,
 }
 
 impl<'a> UserSource<'a> {
     /// A source over `slices` in order.
-    pub(crate) fn new(memory: &'a Memory, slices: Vec<UserSlice>) -> Self {
-        Self {
-            memory,
-            cursor: Cursor::new(slices),
-        }
+    pub(crate) fn new(memory: &'a Memory, slices: UserSlices) -> Self {
+        Self { memory, slices }
     }
 }
 
 impl UserSource<'_> {
     /// Bytes that are left in all.
     pub(crate) fn total(&self) -> usize {
-        self.cursor.total()
+        self.slices.total
     }
 
     /// Gives no more than `most` bytes from now on.
     pub(crate) fn limit(&mut self, most: usize) {
-        self.cursor.open = most;
+        self.slices.open = most;
     }
 }
 
 impl Source for UserSource<'_> {
     fn remaining(&self) -> usize {
-        self.cursor.remaining()
+        self.slices.remaining()
     }
 
     fn take(&mut self, buffer: &mut [u8]) -> Result<usize, Errno> {
         let memory = self.memory;
-        self.cursor.consume(buffer.len(), |address, offset, count| {
+        self.slices.consume(buffer.len(), |address, offset, count| {
             memory.read(address, &mut buffer[offset..offset + count])
         })
     }

@@ -9,7 +9,7 @@ use linux_abi::raw::ioctl as request;
 use vfs::{Events, LockOwner, OpenFile, OpenFlags, PipeEnd, RecordLock, Whence, pipe as new_pipe};
 
 use super::{Call, Result};
-use crate::memory::{UserSink, UserSlice};
+use crate::memory::{UserSink, UserSlices};
 use crate::tty::Tty;
 use crate::{clock, files};
 
@@ -229,11 +229,8 @@ pub(super) fn fadvise64(
 pub(super) fn getdents64(c: &mut Call<'_>, fd: u64, buffer: u64, size: u64) -> Result {
     let file = c.file(fd)?;
     let memory = c.memory();
-    let slice = UserSlice {
-        address: buffer,
-        size: (size as u32) as usize,
-    };
-    let mut sink = UserSink::new(&memory, alloc::vec![slice]);
+    let slices = UserSlices::one(buffer, (size as u32).into());
+    let mut sink = UserSink::new(&memory, slices);
     file.read_directory(&mut sink).map(|count| count as u64)
 }
 

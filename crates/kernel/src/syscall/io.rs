@@ -1,8 +1,6 @@
 //! Reading and writing.
 
 use alloc::sync::Arc;
-use alloc::vec;
-use alloc::vec::Vec;
 
 use linux_abi::Errno;
 use linux_abi::layout::{Layout, SigInfo, TimeVal};
@@ -12,7 +10,7 @@ use vfs::{FileKind, OpenFile, SliceSource, VecSink};
 
 use super::{Call, Result};
 use crate::clock;
-use crate::memory::{UserSink, UserSlice, UserSource};
+use crate::memory::{UserSink, UserSlices, UserSource};
 use crate::task::{SignalTarget, Task, send_signal};
 
 /// When receiving from a file has to give up (`SO_RCVTIMEO`); only sockets have such a limit.
@@ -72,13 +70,6 @@ pub(super) fn signal_broken_pipe<T>(c: &Call<'_>, result: Result<T>) -> Result<T
     result
 }
 
-fn one(address: u64, size: u64) -> Vec<UserSlice> {
-    vec![UserSlice {
-        address,
-        size: size.min(isize::MAX as u64) as usize,
-    }]
-}
-
 /// Bytes that are moved before interrupts, signals and other tasks get a chance.
 const STEP: usize = 1 << 20;
 
@@ -107,7 +98,7 @@ fn in_steps(
     }
 }
 
-fn read_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
+fn read_slices(c: &Call<'_>, fd: u64, slices: UserSlices) -> Result {
     let file = c.file(fd)?;
     let memory = c.memory();
     let mut sink = UserSink::new(&memory, slices);
@@ -119,7 +110,7 @@ fn read_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
 }
 
 /// Writes everything, as far as nothing fails; blocks as often as needed.
-fn write_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
+fn write_slices(c: &Call<'_>, fd: u64, slices: UserSlices) -> Result {
     let file = c.file(fd)?;
     let memory = c.memory();
     let mut source = UserSource::new(&memory, slices);
@@ -149,11 +140,11 @@ fn write_slices(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>) -> Result {
 }
 
 pub(super) fn read(c: &mut Call<'_>, fd: u64, buffer: u64, size: u64) -> Result {
-    read_slices(c, fd, one(buffer, size))
+    read_slices(c, fd, UserSlices::one(buffer, size))
 }
 
 pub(super) fn write(c: &mut Call<'_>, fd: u64, buffer: u64, size: u64) -> Result {
-    write_slices(c, fd, one(buffer, size))
+    write_slices(c, fd, UserSlices::one(buffer, size))
 }
 
 pub(super) fn readv(c: &mut Call<'_>, fd: u64, vector: u64, count: u64) -> Result {
@@ -166,7 +157,7 @@ pub(super) fn writev(c: &mut Call<'_>, fd: u64, vector: u64, count: u64) -> Resu
     write_slices(c, fd, slices)
 }
 
-fn read_at(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>, offset: u64) -> Result {
+fn read_at(c: &Call<'_>, fd: u64, slices: UserSlices, offset: u64) -> Result {
     let file = c.file(fd)?;
     let offset = checked_offset(&file, offset)?;
     let memory = c.memory();
@@ -177,7 +168,7 @@ fn read_at(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>, offset: u64) -> Result
     })
 }
 
-fn write_at(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>, offset: u64) -> Result {
+fn write_at(c: &Call<'_>, fd: u64, slices: UserSlices, offset: u64) -> Result {
     let file = c.file(fd)?;
     let offset = checked_offset(&file, offset)?;
     let memory = c.memory();
@@ -200,11 +191,11 @@ fn checked_offset(file: &OpenFile, offset: u64) -> Result {
 }
 
 pub(super) fn pread64(c: &mut Call<'_>, fd: u64, buffer: u64, size: u64, offset: u64) -> Result {
-    read_at(c, fd, one(buffer, size), offset)
+    read_at(c, fd, UserSlices::one(buffer, size), offset)
 }
 
 pub(super) fn pwrite64(c: &mut Call<'_>, fd: u64, buffer: u64, size: u64, offset: u64) -> Result {
-    write_at(c, fd, one(buffer, size), offset)
+    write_at(c, fd, UserSlices::one(buffer, size), offset)
 }
 
 // The offset of the vectored calls comes in two halves; on x86-64 the low one holds all of it.

@@ -1,7 +1,6 @@
 //! Sending and receiving.
 
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 
 use linux_abi::layout::{Layout, MMsgHdr, MsgHdr};
@@ -9,7 +8,7 @@ use vfs::{OpenFile, Received, RecvFlags, SendMessage, Source};
 
 use super::control::{read_rights, write_control};
 use super::{as_socket, as_unix, read_address, write_address};
-use crate::memory::{UserSink, UserSlice, UserSource};
+use crate::memory::{UserSink, UserSlices, UserSource};
 use crate::syscall::io::{blocking, receive_limit, send_limit, signal_broken_pipe};
 use crate::syscall::{Call, Result};
 
@@ -17,7 +16,7 @@ use crate::syscall::{Call, Result};
 fn send(
     c: &Call<'_>,
     fd: u64,
-    slices: Vec<UserSlice>,
+    slices: UserSlices,
     address: Option<&[u8]>,
     flags: u64,
     mut rights: Vec<Arc<OpenFile>>,
@@ -69,10 +68,7 @@ pub(in crate::syscall) fn sendto(
         0 => None,
         address => Some(read_address(c, address, address_size)?),
     };
-    let slices = vec![UserSlice {
-        address: buffer,
-        size: size as usize,
-    }];
+    let slices = UserSlices::one(buffer, size);
     send(c, fd, slices, target.as_deref(), flags, Vec::new())
 }
 
@@ -115,7 +111,7 @@ pub(in crate::syscall) fn sendmmsg(
     Ok(count.min(1024))
 }
 
-fn receive(c: &Call<'_>, fd: u64, slices: Vec<UserSlice>, flags: u64) -> Result<Received> {
+fn receive(c: &Call<'_>, fd: u64, slices: UserSlices, flags: u64) -> Result<Received> {
     let file = c.file(fd)?;
     let socket = as_socket(&file)?;
     let flags = RecvFlags::from_bits_retain(flags as u32);
@@ -149,10 +145,7 @@ pub(in crate::syscall) fn recvfrom(
     address: u64,
     address_size: u64,
 ) -> Result {
-    let slices = vec![UserSlice {
-        address: buffer,
-        size: size as usize,
-    }];
+    let slices = UserSlices::one(buffer, size);
     let received = receive(c, fd, slices, flags)?;
     if address != 0 {
         write_address(
