@@ -57,6 +57,9 @@ impl WaitQueue {
         let mut more = Vec::new();
         {
             let queue = self.waiters.lock();
+            if queue.is_empty() {
+                return;
+            }
             let mut waiters = queue.iter().filter_map(Weak::upgrade);
             for (place, waiter) in few.iter_mut().zip(&mut waiters) {
                 *place = Some(waiter);

@@ -20,18 +20,38 @@ const READ_NORMAL: u32 = 0x40;
 const WRITE_NORMAL: u32 = 0x100;
 /// Most descriptors of one call: the limit of open files.
 const MAX_DESCRIPTORS: u64 = 65_536;
+/// For as many, the list of what is watched need not grow.
+const USUAL: u64 = 16;
 /// `FD_SETSIZE`.
 const MAX_SELECT: u64 = 1024;
 
-/// What one descriptor is watched for.
+/// What one descriptor is watched for, and how it is ready.
 struct Watched {
-    file: Option<Arc<OpenFile>>,
+    /// The file; what to answer where there is none.
+    file: core::result::Result<Arc<OpenFile>, i16>,
     wanted: u32,
+    ready: i16,
 }
 
 impl Watched {
-    fn ready(&self) -> i16 {
-        let Some(file) = &self.file else { return NVAL };
+    fn new(file: core::result::Result<Arc<OpenFile>, i16>, wanted: u32) -> Self {
+        Self {
+            file,
+            wanted,
+            ready: 0,
+        }
+    }
+
+    /// Whether it is ready now.
+    fn look(&mut self) -> bool {
+        self.ready = match &self.file {
+            Ok(file) => self.readiness(file),
+            Err(answer) => *answer,
+        };
+        self.ready != 0
+    }
+
+    fn readiness(&self, file: &OpenFile) -> i16 {
         let mut bits = file.file().poll().bits();
         if bits & Events::IN.bits() != 0 {
             bits |= READ_NORMAL;
@@ -44,28 +64,25 @@ impl Watched {
     }
 }
 
-/// Waits until one of `watched` is ready; returns the readiness of each.
-fn wait(c: &Call<'_>, watched: &[Watched], deadline: Option<u64>) -> Result<Vec<i16>> {
-    let look = || {
-        let ready: Vec<i16> = watched.iter().map(Watched::ready).collect();
-        ready.iter().any(|&bits| bits != 0).then_some(ready)
-    };
-    if let Some(ready) = look() {
+/// Waits until one of `watched` is ready; returns how many are.
+fn wait(c: &Call<'_>, watched: &mut [Watched], deadline: Option<u64>) -> Result<usize> {
+    let look = |watched: &mut [Watched]| watched.iter_mut().map(|w| usize::from(w.look())).sum();
+    let ready = look(watched);
+    if ready > 0 {
         return Ok(ready);
     }
     let weak: Weak<dyn Waiter> = Arc::downgrade(c.task) as _;
-    let files = watched.iter().filter_map(|watched| watched.file.as_ref());
-    let queues: Vec<_> = files.filter_map(|file| file.file().wait_queue()).collect();
-    for queue in &queues {
-        queue.add(weak.clone());
-    }
-    let result = c.task.wait_for(deadline, look);
-    for queue in &queues {
-        queue.remove(&weak);
-    }
+    let files: Vec<_> = watched.iter().filter_map(|w| w.file.clone().ok()).collect();
+    let queues = || files.iter().filter_map(|file| file.file().wait_queue());
+    queues().for_each(|queue| queue.add(weak.clone()));
+    let result = c.task.wait_for(deadline, || match look(watched) {
+        0 => None,
+        ready => Some(ready),
+    });
+    queues().for_each(|queue| queue.remove(&weak));
     match result {
         Ok(ready) => Ok(ready),
-        Err(Interruption::TimedOut) => Ok(vec![0; watched.len()]),
+        Err(Interruption::TimedOut) => Ok(0),
         Err(Interruption::Signal) => Err(Errno::EINTR),
     }
 }
@@ -74,32 +91,25 @@ fn poll_until(c: &Call<'_>, fds: u64, count: u64, deadline: Option<u64>) -> Resu
     if count > MAX_DESCRIPTORS {
         return Err(Errno::EINVAL);
     }
-    let size = PollFd::SIZE as u64;
-    let mut entries = (0..count)
-        .map(|index| c.read::<PollFd>(fds.wrapping_add(index * size)))
-        .collect::<Result<Vec<_>>>()?;
-    // Negative descriptors are passed over.
-    let asked: Vec<usize> = (0..entries.len())
-        .filter(|&index| entries[index].fd >= 0)
-        .collect();
-    let watched: Vec<Watched> = asked
-        .iter()
-        .map(|&index| Watched {
-            file: c.file(entries[index].fd as u64).ok(),
-            wanted: (entries[index].events as u16).into(),
-        })
-        .collect();
-    let ready = wait(c, &watched, deadline)?;
-    for entry in &mut entries {
-        entry.revents = 0;
+    let memory = c.memory();
+    let entry = |index: u64| fds.wrapping_add(index * PollFd::SIZE as u64);
+    let mut watched = Vec::with_capacity(count.min(USUAL) as usize);
+    for index in 0..count {
+        let asked: PollFd = c.read(entry(index))?;
+        // Negative descriptors are passed over.
+        let file = match asked.fd {
+            0.. => c.file(asked.fd as u64).map_err(|_| NVAL),
+            _ => Err(0),
+        };
+        watched.push(Watched::new(file, (asked.events as u16).into()));
     }
-    for (&index, &bits) in asked.iter().zip(&ready) {
-        entries[index].revents = bits;
+    let ready = wait(c, &mut watched, deadline)?;
+    let (_, revents, _) = PollFd::FIELDS[2];
+    for (index, watched) in (0..).zip(&watched) {
+        let place = entry(index).wrapping_add(revents as u64);
+        memory.write(place, &watched.ready.to_le_bytes())?;
     }
-    for (index, entry) in entries.iter().enumerate() {
-        c.write(fds.wrapping_add(index as u64 * size), entry)?;
-    }
-    Ok(ready.iter().filter(|&&bits| bits != 0).count() as u64)
+    Ok(ready as u64)
 }
 
 pub(super) fn poll(c: &mut Call<'_>, fds: u64, count: u64, milliseconds: u64) -> Result {
@@ -168,22 +178,19 @@ fn select_until(c: &Call<'_>, count: u64, sets: [u64; 3], deadline: Option<u64>)
         let wanted = (0..3).filter(|&kind| has(&given[kind], fd));
         let wanted = wanted.fold(0, |bits, kind| bits | kinds[kind].0.bits());
         if wanted != 0 {
-            watched.push(Watched {
-                file: Some(c.file(fd)?),
-                wanted,
-            });
+            watched.push(Watched::new(Ok(c.file(fd)?), wanted));
             numbers.push(fd);
         }
     }
-    let ready = wait(c, &watched, deadline)?;
+    wait(c, &mut watched, deadline)?;
     let mut total = 0;
     for (kind, (given, address)) in given.iter().zip(sets).enumerate() {
         if address == 0 {
             continue;
         }
         let mut result = vec![0u8; given.len()];
-        for (&fd, &bits) in numbers.iter().zip(&ready) {
-            if has(given, fd) && u32::from(bits as u16) & kinds[kind].1.bits() != 0 {
+        for (&fd, watched) in numbers.iter().zip(&watched) {
+            if has(given, fd) && u32::from(watched.ready as u16) & kinds[kind].1.bits() != 0 {
                 result[fd as usize / 8] |= 1 << (fd % 8);
                 total += 1;
             }
