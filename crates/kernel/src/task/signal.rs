@@ -16,6 +16,7 @@ use vfs::Events;
 use super::run::Interrupted;
 use super::{Process, Task, exit};
 use crate::console;
+use crate::memory::Memory;
 
 /// Signals 1 to 64, bit n-1 for signal n.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -487,10 +488,10 @@ fn push_frame(
     } else {
         context.stack().wrapping_sub(SigFramePlace::RED_ZONE)
     };
-    let fpstate = float_state();
-    let place = SigFramePlace::below(top, fpstate.len() as u64).ok_or(Errno::EFAULT)?;
+    let float = FpuState::current();
+    let place = SigFramePlace::below(top, float_size(&float)).ok_or(Errno::EFAULT)?;
     let memory = task.memory();
-    memory.write(place.fpstate, &fpstate)?;
+    push_float(&memory, place.fpstate, &float)?;
     let extended = if FpuState::is_extended() {
         UC_FP_XSTATE
     } else {
@@ -523,9 +524,16 @@ fn push_frame(
     Ok(())
 }
 
-/// The floating-point registers as a signal frame holds them.
-fn float_state() -> Vec<u8> {
-    let mut bytes = FpuState::current().to_bytes();
+/// Bytes that the floating-point registers take in a signal frame.
+fn float_size(float: &FpuState) -> u64 {
+    let mark = if FpuState::is_extended() { 4 } else { 0 };
+    float.as_bytes().len() as u64 + mark
+}
+
+/// Stores the floating-point registers as a signal frame holds them.
+fn push_float(memory: &Memory, place: u64, float: &FpuState) -> Result<(), Errno> {
+    let bytes = float.as_bytes();
+    memory.write(place, bytes)?;
     if FpuState::is_extended() {
         let size = bytes.len() as u32;
         let head = FpSwBytes {
@@ -534,10 +542,10 @@ fn float_state() -> Vec<u8> {
             xfeatures: features().xstate_mask,
             xstate_size: size,
         };
-        bytes[SW_BYTES_OFFSET..][..FpSwBytes::SIZE].copy_from_slice(&head.encode());
-        bytes.extend_from_slice(&FP_XSTATE_MAGIC2.to_le_bytes());
+        memory.write(place + SW_BYTES_OFFSET as u64, &head.encode())?;
+        memory.write_u32(place + u64::from(size), FP_XSTATE_MAGIC2)?;
     }
-    bytes
+    Ok(())
 }
 
 fn save_registers(context: &UserContext, fpstate: u64) -> SigContext {
@@ -578,8 +586,7 @@ pub(crate) fn restore_context(task: &Arc<Task>, context: &mut UserContext) -> Re
     let frame = RtSigFrame::decode(&memory.read_array(address)?);
     let saved = frame.uc.uc_mcontext;
     if saved.fpstate != 0 {
-        let bytes = memory.read_bytes(saved.fpstate, FpuState::size())?;
-        FpuState::from_bytes(&bytes).restore();
+        FpuState::from_process(|bytes| memory.read(saved.fpstate, bytes))?.restore();
     }
     let r = context.registers_mut();
     (r.r8, r.r9, r.r10, r.r11) = (saved.r8, saved.r9, saved.r10, saved.r11);

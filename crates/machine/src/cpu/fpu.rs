@@ -1,9 +1,9 @@
 //! Floating-point and vector registers. The kernel does not use them (soft-float target), so
 //! they always hold the state of the current thread in ring 3.
 
-use alloc::vec;
-use alloc::vec::Vec;
+use alloc::boxed::Box;
 use core::arch::asm;
+use core::slice;
 
 use spin::Once;
 
@@ -22,7 +22,7 @@ static AREA_SIZE: Once<usize> = Once::new();
 
 /// Saved registers; 64-byte aligned inside.
 pub struct FpuState {
-    bytes: Vec<Chunk>,
+    chunks: Box<[Chunk]>,
 }
 
 #[repr(C, align(64))]
@@ -58,26 +58,30 @@ fn area_size() -> usize {
 impl Default for FpuState {
     /// The state that a new program starts with.
     fn default() -> Self {
-        let mut state = Self {
-            bytes: vec![Chunk([0; 64]); area_size().div_ceil(64)],
-        };
-        state.bytes[0].0[..2].copy_from_slice(&0x37fu16.to_le_bytes());
-        state.bytes[0].0[MXCSR].copy_from_slice(&MXCSR_RESET.to_le_bytes());
+        let mut state = Self::zeroed();
+        state.chunks[0].0[..2].copy_from_slice(&0x37fu16.to_le_bytes());
+        state.chunks[0].0[MXCSR].copy_from_slice(&MXCSR_RESET.to_le_bytes());
         state
     }
 }
 
 impl FpuState {
-    /// The current registers.
-    pub fn current() -> Self {
-        let mut state = Self::default();
-        state.save();
-        state
+    fn zeroed() -> Self {
+        let count = area_size().div_ceil(64);
+        let mut chunks = Box::new_uninit_slice(count);
+        // SAFETY: all of the slice, which is new.
+        unsafe { chunks.as_mut_ptr().write_bytes(0, count) };
+        Self {
+            // SAFETY: a chunk is bytes, for which zero is a value.
+            chunks: unsafe { chunks.assume_init() },
+        }
     }
 
-    /// Size of the saved form in bytes.
-    pub fn size() -> usize {
-        area_size()
+    /// The current registers.
+    pub fn current() -> Self {
+        let mut state = Self::zeroed();
+        state.save();
+        state
     }
 
     /// Whether the saved form has the XSAVE header and the components behind it.
@@ -87,7 +91,7 @@ impl FpuState {
 
     /// Stores the current registers here.
     pub fn save(&mut self) {
-        let area = self.bytes.as_mut_ptr();
+        let area = self.chunks.as_mut_ptr();
         if features().xsave {
             // SAFETY: the area is 64-byte aligned and has the size that CPUID tells.
             unsafe {
@@ -101,9 +105,9 @@ impl FpuState {
 
     /// Makes this the current registers.
     pub fn restore(&self) {
-        let area = self.bytes.as_ptr();
+        let area = self.chunks.as_ptr();
         if features().xsave {
-            // SAFETY: the content came from XSAVE or was made valid by `from_bytes`.
+            // SAFETY: the content came from XSAVE or was made valid by `from_process`.
             unsafe {
                 asm!("xrstor64 [{}]", in(reg) area, in("eax") u32::MAX, in("edx") u32::MAX, options(nostack));
             }
@@ -114,29 +118,30 @@ impl FpuState {
     }
 
     /// The saved form, for a signal frame.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes: Vec<u8> = self.bytes.iter().flat_map(|chunk| chunk.0).collect();
-        bytes.truncate(area_size());
-        bytes
+    pub fn as_bytes(&self) -> &[u8] {
+        let start = self.chunks.as_ptr().cast::<u8>();
+        // SAFETY: the chunks are one piece of memory of at least this size, and all bytes.
+        unsafe { slice::from_raw_parts(start, area_size()) }
     }
 
     /// State from bytes that a process may have changed: whatever would fault is corrected.
-    /// Bytes that are missing at the end leave their components in the initial state.
-    pub fn from_bytes(bytes: &[u8]) -> Self {
-        let mut state = Self::default();
-        let size = area_size().min(bytes.len());
-        for (chunk, source) in state.bytes.iter_mut().zip(bytes[..size].chunks(64)) {
-            chunk.0[..source.len()].copy_from_slice(source);
-        }
+    ///
+    /// # Errors
+    /// Those of `fill`, which is given the place for the bytes.
+    pub fn from_process<E>(fill: impl FnOnce(&mut [u8]) -> Result<(), E>) -> Result<Self, E> {
+        let mut state = Self::zeroed();
+        let start = state.chunks.as_mut_ptr().cast::<u8>();
+        // SAFETY: as in `as_bytes`, and `state` is not used until the slice is gone.
+        fill(unsafe { slice::from_raw_parts_mut(start, area_size()) })?;
         state.sanitize();
-        state
+        Ok(state)
     }
 
     fn sanitize(&mut self) {
-        let field: [u8; 4] = self.bytes[0].0[MXCSR].try_into().unwrap_or_default();
+        let field: [u8; 4] = self.chunks[0].0[MXCSR].try_into().unwrap_or_default();
         let mxcsr = u32::from_le_bytes(field) & MXCSR_MASK;
-        self.bytes[0].0[MXCSR].copy_from_slice(&mxcsr.to_le_bytes());
-        if let Some(header) = self.bytes.get_mut(HEADER.start / 64) {
+        self.chunks[0].0[MXCSR].copy_from_slice(&mxcsr.to_le_bytes());
+        if let Some(header) = self.chunks.get_mut(HEADER.start / 64) {
             let field: [u8; 8] = header.0[..8].try_into().unwrap_or_default();
             let components = u64::from_le_bytes(field) & features().xstate_mask;
             header.0 = [0; 64];
