@@ -22,7 +22,7 @@ pub(super) struct Reference<R> {
 pub(super) const SPAN_MICROSECONDS: u64 = 2_000;
 /// Pairs of readings at each end of the span, of which the tightest counts.
 const TRIES: u32 = 8;
-/// Readings of the reference before deciding that it stands still.
+/// Equal readings of the reference in a row before deciding that it stands still.
 const PATIENCE: u32 = 200_000;
 
 /// One reading of both counters: (fast, reference).
@@ -36,7 +36,15 @@ pub(super) fn kilohertz<R: Fn() -> u64>(
     let start = pair(&fast, reference);
     let span = reference.hertz * SPAN_MICROSECONDS / 1_000_000;
     let passed = |now: u64| now.wrapping_sub(start.1) & reference.mask;
-    (0..PATIENCE).find(|_| passed((reference.read)()) >= span)?;
+    let (mut last, mut patience) = (start.1, PATIENCE);
+    while passed(last) < span {
+        let now = (reference.read)();
+        patience = if now == last { patience - 1 } else { PATIENCE };
+        last = now;
+        if patience == 0 {
+            return None;
+        }
+    }
     let end = pair(&fast, reference);
     let ticks = u128::from(end.0.wrapping_sub(start.0));
     let hertz = ticks * u128::from(reference.hertz) / u128::from(passed(end.1).max(1));
