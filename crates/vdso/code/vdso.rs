@@ -209,10 +209,11 @@ fn read_page() -> ClockPage {
                     // SAFETY: the page is mapped next to this code as long as the process lives.
                     $field: unsafe { read_volatile(&raw const (*page).$field) },
                 )*
+                reserved: 0,
             }
         };
     }
-    read!(sequence flags tsc_base mult shift reserved monotonic_base wall_offset)
+    read!(sequence flags tsc_base mult shift monotonic_base wall_offset)
 }
 
 /// The clock page: the page before the ELF header.

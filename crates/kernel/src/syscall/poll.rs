@@ -95,7 +95,7 @@ fn poll_until(c: &Call<'_>, fds: u64, count: u64, deadline: Option<u64>) -> Resu
     let entry = |index: u64| fds.wrapping_add(index * PollFd::SIZE as u64);
     let mut watched = Vec::with_capacity(count.min(USUAL) as usize);
     for index in 0..count {
-        let asked: PollFd = c.read(entry(index))?;
+        let asked = PollFd::decode(&memory.read_array(entry(index))?);
         // Negative descriptors are passed over.
         let file = match asked.fd {
             0.. => c.file(asked.fd as u64).map_err(|_| NVAL),
@@ -142,7 +142,9 @@ pub(super) fn ppoll(
     let deadline = c.deadline(timeout)?;
     set_mask(c, mask, size)?;
     let result = poll_until(c, fds, count, deadline);
-    c.task.restore_blocked_after_call(&result);
+    if mask != 0 {
+        c.task.restore_blocked_after_call(&result);
+    }
     result
 }
 

@@ -233,9 +233,9 @@ pub(crate) fn send_signal(target: SignalTarget<'_>, info: SigInfo) {
         }
         _ => {}
     }
-    let threads = process.threads();
-    let takes = |task: &Task| !task.signals.lock().blocked.contains(signal);
-    if process.signals.lock().ignores(signal) && threads.iter().all(|task| takes(task)) {
+    let takes = |task: &Arc<Task>| !task.signals.lock().blocked.contains(signal);
+    let ignored = process.signals.lock().ignores(signal);
+    if ignored && process.threads().iter().all(takes) {
         return;
     }
     match target {
@@ -245,7 +245,9 @@ pub(crate) fn send_signal(target: SignalTarget<'_>, info: SigInfo) {
         }
         SignalTarget::Process(_) => {
             process.signals.lock().pending.push(info);
-            if let Some(task) = threads.iter().find(|task| takes(task)).or(threads.first()) {
+            let threads = process.threads();
+            let taker = threads.iter().find(|&task| takes(task));
+            if let Some(task) = taker.or(threads.first()) {
                 task.interrupt();
             }
         }
