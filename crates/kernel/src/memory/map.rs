@@ -33,7 +33,10 @@ pub(crate) struct Memory {
 pub(crate) struct MemoryMap {
     pub(super) table: PageTable,
     pub(super) vmas: BTreeMap<u64, Vma>,
-    /// Where the search for free addresses starts, downwards.
+    /// Below this there may be free addresses for new mappings, above there are none: the search
+    /// starts here, downwards.
+    full_from: u64,
+    /// Where new mappings end.
     top: u64,
     brk_start: u64,
     brk: u64,
@@ -92,7 +95,8 @@ impl Memory {
                 .map_err(|OutOfMemory| Errno::ENOMEM)?;
         }
         child.vmas = map.vmas.clone();
-        (child.top, child.brk_start, child.brk) = (map.top, map.brk_start, map.brk);
+        (child.full_from, child.top) = (map.full_from, map.top);
+        (child.brk_start, child.brk) = (map.brk_start, map.brk);
         child.program = map.program.clone();
         Ok(Arc::new(Self {
             map: Mutex::new(child),
@@ -105,10 +109,12 @@ impl MemoryMap {
         let table = PageTable::new().map_err(|OutOfMemory| Errno::ENOMEM)?;
         // A random distance of up to 1 GiB, in pages, as Linux's mmap_rnd_bits would give.
         let jitter = u64::from(random::next_u32() & 0x3_ffff) * PAGE;
+        let top = USER_END - STACK_GAP - jitter;
         Ok(Self {
             table,
             vmas: BTreeMap::new(),
-            top: USER_END - STACK_GAP - jitter,
+            full_from: top,
+            top,
             brk_start: 0,
             brk: 0,
             program: None,
@@ -236,11 +242,15 @@ impl MemoryMap {
     }
 
     /// The highest free range of `size` bytes below the top.
-    fn find_free(&self, size: u64) -> Option<u64> {
-        let mut end = self.top;
-        for vma in self.vmas.range(..self.top).rev().map(|(_, vma)| vma) {
+    fn find_free(&mut self, size: u64) -> Option<u64> {
+        let mut end = self.full_from;
+        for vma in self.vmas.range(..end).rev().map(|(_, vma)| vma) {
             if vma.end <= end && end - vma.end >= size {
                 break;
+            }
+            // Without a gap since the search started, and none here.
+            if end == self.full_from && vma.end >= end {
+                self.full_from = vma.start;
             }
             end = end.min(vma.start);
         }
@@ -272,10 +282,8 @@ impl MemoryMap {
     fn take_range(&mut self, start: u64, end: u64) -> Vec<Vma> {
         self.split_at(start);
         self.split_at(end);
-        let keys: Vec<u64> = self.vmas.range(start..end).map(|(&key, _)| key).collect();
-        keys.iter()
-            .filter_map(|key| self.vmas.remove(key))
-            .collect()
+        let taken = self.vmas.extract_if(start..end, |_, _| true);
+        taken.map(|(_, vma)| vma).collect()
     }
 
     fn split_at(&mut self, address: u64) {
@@ -294,6 +302,7 @@ impl MemoryMap {
     pub(crate) fn unmap(&mut self, start: u64, size: u64) -> Result<(), Errno> {
         let end = range_end(start, size)?;
         self.take_range(start, end);
+        self.full_from = self.full_from.max(end.min(self.top));
         self.table.unmap_range(start, end);
         Ok(())
     }
