@@ -65,6 +65,34 @@ fn the_power_button_stops_the_release() {
 }
 
 #[test]
+fn a_guest_that_is_asked_tells_what_it_does() {
+    let profile = Profile::named("kvm-q35").unwrap();
+    let (boot, folder) = boot(&profile, &image("hello"));
+    let machine = Machine::new(profile, boot).cpus(2).hold(folder);
+    let mut guest = machine.start().unwrap();
+    guest
+        .wait_event(APPLICATION_STARTED, LONG)
+        .unwrap_or_else(|error| panic!("{error}"));
+    guest.inject_nmi();
+    let end = guest.wait_end(LONG).unwrap();
+    let console = guest.console();
+    let panicked = Verdict {
+        ending: Ending::Panic,
+        status: 0,
+    };
+    assert_eq!(end, End::Guest(panicked), "{console}");
+    assert!(console.contains("by a non-maskable interrupt"), "{console}");
+    let other = ["CPU 0 ", "CPU 1 "].map(|cpu| console.contains(&format!("\n{cpu}")));
+    assert_ne!(other[0], other[1], "{console}");
+    for call in ["futex", "epoll_wait"] {
+        assert!(
+            console.contains(&format!("waits, last call {call}")),
+            "{console}"
+        );
+    }
+}
+
+#[test]
 fn many_requests_are_answered() {
     let (mut guest, port) = hello();
     for _ in 0..200 {

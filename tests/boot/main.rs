@@ -8,6 +8,7 @@ mod callfuzz;
 mod console;
 mod distribution;
 mod endings;
+mod hardening;
 mod harness;
 mod otp;
 mod probes;

@@ -87,6 +87,23 @@ fn a_write_to_the_kernels_code_faults_and_the_epitaph_names_functions() {
 }
 
 #[test]
+fn a_stack_that_is_used_up_ends_in_an_epitaph() {
+    for cpus in ["1", "2"] {
+        let flags = ["--smp", cpus, "--kernel-arg", "test=overflow"];
+        let console = expect(&run("hello", &flags), 121);
+        assert_eq!(console.matches(EPITAPH).count(), 1, "{console}");
+        assert!(
+            console.contains("CPU exception 8 (double fault)"),
+            "{console}"
+        );
+        assert!(
+            console.contains("machine::mem::kernel_image::overflow_stack+"),
+            "{console}"
+        );
+    }
+}
+
+#[test]
 fn a_signal_ends_with_its_number() {
     let flags = [
         "--kernel-arg",

@@ -12,7 +12,7 @@
 //! | `env.NAME=VALUE` | environment variable for the release |
 //! | `arg=WORD` | one more argument for the release (repeatable) |
 //! | `tty=ROWSxCOLUMNS` | size of the terminal on the console (default `24x80`) |
-//! | `test=panic` \| `test=fault` | make the kernel fail on purpose, by a panic or by a write to its own code (used by the test suite) |
+//! | `test=panic` \| `test=fault` \| `test=overflow` | make the kernel fail on purpose, by a panic, by a write to its own code, or by using its stack up (used by the test suite) |
 //! | `trace=syscalls` | log every system call on the console |
 //!
 //! Unknown keys are reported on the console and otherwise ignored: hypervisors add their own.

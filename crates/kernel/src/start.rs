@@ -39,6 +39,7 @@ struct Options {
     args: Vec<String>,
     panic: bool,
     fault: bool,
+    overflow: bool,
     trace: bool,
     terminal: Option<(u16, u16)>,
 }
@@ -72,6 +73,10 @@ pub fn run(info: BootInfo) -> ! {
         machine::mem::write_to_own_code();
         panic!("asked for a fault by test=fault, but the code can be written to");
     }
+    if options.overflow {
+        start_other_cpus(&found.processors, overflow_for_test);
+        overflow_for_test();
+    }
     start_other_cpus(&found.processors, sched::idle);
     let init = prepare_root(info.root_archive);
     host::set_name(options.hostname.as_deref().unwrap_or(&init.hostname));
@@ -90,6 +95,12 @@ pub fn run(info: BootInfo) -> ! {
 /// On all CPUs at once, where there are several: there must be one epitaph all the same.
 fn panic_for_test() -> ! {
     panic!("asked for by test=panic")
+}
+
+/// On all CPUs at once: the boot stack and those of other CPUs have guards.
+fn overflow_for_test() -> ! {
+    let depth = machine::mem::overflow_stack(0);
+    panic!("asked for by test=overflow, but the stack holds {depth} frames")
 }
 
 /// Starts the other CPUs; each runs `main`.
@@ -203,6 +214,7 @@ impl Options {
             "tty" => self.terminal = parse_size(value),
             "test" if value == "panic" => self.panic = true,
             "test" if value == "fault" => self.fault = true,
+            "test" if value == "overflow" => self.overflow = true,
             "trace" if value == "syscalls" => self.trace = true,
             // QEMU tells a microvm without ACPI about its devices like this.
             "virtio_mmio.device" => {}

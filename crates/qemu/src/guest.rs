@@ -217,6 +217,12 @@ impl Guest {
         self.execute("system_powerdown");
     }
 
+    /// Sends a non-maskable interrupt: our kernel answers with what every CPU and thread does, and
+    /// ends as if it had panicked.
+    pub fn inject_nmi(&mut self) {
+        self.execute("inject-nmi");
+    }
+
     /// Asks QEMU to stop at once; [`wait_end`](Self::wait_end) then tells [`End::Stopped`].
     pub fn quit(&mut self) {
         self.execute("quit");

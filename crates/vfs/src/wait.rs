@@ -16,6 +16,8 @@ pub trait Waiter: Send + Sync {
 
 /// Waiters that are woken without allocating.
 const FEW: usize = 4;
+/// Room for waiters that a queue keeps although nobody waits.
+const SPARE: usize = 64;
 
 /// The waiters of one object.
 ///
@@ -38,15 +40,21 @@ impl WaitQueue {
     /// checking the condition closes the lost wake-up window.
     pub fn add(&self, waiter: Weak<dyn Waiter>) {
         let mut waiters = self.waiters.lock();
-        waiters.retain(|known| known.strong_count() > 0);
+        // Only when it would grow: one poll(2) may add itself thousands of times.
+        if waiters.len() == waiters.capacity() {
+            waiters.retain(|known| known.strong_count() > 0);
+        }
         waiters.push(waiter);
     }
 
     /// Removes a waiter added before; unknown waiters are ignored.
     pub fn remove(&self, waiter: &Weak<dyn Waiter>) {
-        self.waiters
-            .lock()
-            .retain(|known| !Weak::ptr_eq(known, waiter));
+        let mut waiters = self.waiters.lock();
+        waiters.retain(|known| !Weak::ptr_eq(known, waiter));
+        if waiters.capacity() > SPARE && waiters.len() < waiters.capacity() / 4 {
+            let room = waiters.len() * 2;
+            waiters.shrink_to(room.max(SPARE));
+        }
     }
 
     /// Tells every waiter that `events` may be ready now.
@@ -69,5 +77,48 @@ impl WaitQueue {
         for waiter in few.into_iter().flatten().chain(more) {
             waiter.wake(events);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::{Events, SPARE, WaitQueue, Waiter, Weak};
+
+    struct Count(AtomicUsize);
+
+    impl Waiter for Count {
+        fn wake(&self, _events: Events) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn room_for_many_waiters_is_given_back() {
+        let queue = WaitQueue::new();
+        let waiter = Arc::new(Count(AtomicUsize::new(0)));
+        let weak: Weak<dyn Waiter> = Arc::downgrade(&waiter) as _;
+        for _ in 0..1000 {
+            queue.add(weak.clone());
+        }
+        queue.wake(Events::IN);
+        assert_eq!(waiter.0.load(Ordering::Relaxed), 1000);
+        queue.remove(&weak);
+        assert!(queue.waiters.lock().capacity() <= SPARE);
+        queue.wake(Events::IN);
+        assert_eq!(waiter.0.load(Ordering::Relaxed), 1000);
+    }
+
+    #[test]
+    fn waiters_that_are_gone_make_room_for_others() {
+        let queue = WaitQueue::new();
+        for _ in 0..1000 {
+            let waiter = Arc::new(Count(AtomicUsize::new(0)));
+            let weak: Weak<dyn Waiter> = Arc::downgrade(&waiter) as _;
+            queue.add(weak);
+        }
+        assert!(queue.waiters.lock().len() <= SPARE);
     }
 }

@@ -32,6 +32,9 @@ impl Access {
 /// How far below the main stack an access makes it grow: its limit of 8 MiB (`RLIMIT_STACK`).
 const STACK_LIMIT: u64 = 8 << 20;
 
+/// Unmapped bytes that stay below the main stack (`stack_guard_gap` of Linux: 256 pages).
+const STACK_GUARD: u64 = 256 * PAGE;
+
 /// Pages given at once when an anonymous mapping is touched: fewer faults for memory that
 /// programs fill from the bottom up.
 const ANONYMOUS_AROUND: u64 = 4;
@@ -160,7 +163,7 @@ impl MemoryMap {
             .next_back()
             .map_or(0, |(_, below)| below.end);
         let new_start = super::page_down(address);
-        if new_start < below + PAGE {
+        if new_start < below + STACK_GUARD {
             return None;
         }
         let mut vma = self.vmas.remove(&start)?;

@@ -20,6 +20,10 @@ use crate::random;
 const LOWEST: u64 = 0x1_0000;
 /// Gap kept between the main stack and the highest mapping below it, so that it can grow.
 const STACK_GAP: u64 = 0x1000_0000;
+/// Pages by which the main stack and the top of the other mappings are moved at random, as on Linux
+/// (`STACK_RND_MASK`, and `vm.mmap_rnd_bits` by default, on x86-64).
+pub(crate) const STACK_RANDOM: u64 = 1 << 22;
+pub(crate) const MAPPING_RANDOM: u64 = 1 << 28;
 
 /// Most mappings of a process (vm.max_map_count of Linux).
 const MAX_MAPPINGS: usize = 65_530;
@@ -107,9 +111,7 @@ impl Memory {
 impl MemoryMap {
     fn new() -> Result<Self, Errno> {
         let table = PageTable::new().map_err(|OutOfMemory| Errno::ENOMEM)?;
-        // A random distance of up to 1 GiB, in pages, as Linux's mmap_rnd_bits would give.
-        let jitter = u64::from(random::next_u32() & 0x3_ffff) * PAGE;
-        let top = USER_END - STACK_GAP - jitter;
+        let top = USER_END - STACK_RANDOM * PAGE - STACK_GAP - random_distance(MAPPING_RANDOM);
         Ok(Self {
             table,
             vmas: BTreeMap::new(),
@@ -445,6 +447,11 @@ impl MemoryMap {
         self.brk = wanted;
         wanted
     }
+}
+
+/// A random number of bytes, a whole number of pages below `pages`, which is a power of two.
+pub(crate) fn random_distance(pages: u64) -> u64 {
+    (u64::from(random::next_u32()) & (pages - 1)) * PAGE
 }
 
 /// The page-aligned end of a range given by a system call.

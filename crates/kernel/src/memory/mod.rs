@@ -8,7 +8,7 @@ mod user;
 mod vma;
 
 pub(crate) use fault::Access;
-pub(crate) use map::{Memory, Placement};
+pub(crate) use map::{MAPPING_RANDOM, Memory, Placement, STACK_RANDOM, random_distance};
 pub(crate) use page::FramePages;
 pub(crate) use user::{UserSink, UserSlices, UserSource};
 pub(crate) use vma::{Backing, Protection, Vma};

@@ -15,7 +15,10 @@ use super::process::{FileSystemContext, Inheritance, ProcessInfo, SharedFiles};
 use super::signal::{ProcessSignals, TaskSignals};
 use super::{AlternateStack, Process, Task, table};
 use crate::elf::{self, ElfFile, SegmentKind};
-use crate::memory::{Backing, Memory, PAGE, Placement, Protection, Vma, page_down, page_up};
+use crate::memory::{
+    Backing, MAPPING_RANDOM, Memory, PAGE, Placement, Protection, STACK_RANDOM, Vma, page_down,
+    page_up, random_distance,
+};
 use crate::{clock_page, files, random};
 
 /// Most bytes of arguments and environment together (ARG_MAX: a quarter of the stack limit).
@@ -24,6 +27,8 @@ pub(crate) const ARGUMENTS_MAX: usize = 2 << 20;
 const STACK_INITIAL: u64 = 0x21000;
 /// Where position-independent programs go (ELF_ET_DYN_BASE of Linux on x86-64).
 const PROGRAM_BASE: u64 = 0x5555_5555_4000;
+/// Pages by which the heap of brk(2) is moved at random (`arch_randomize_brk` of Linux: 32 MiB).
+const BRK_RANDOM: u64 = 1 << 13;
 /// Deepest nesting of `#!` interpreters (BINPRM_MAX_RECURSION of Linux is 4).
 const MAX_SCRIPTS: usize = 4;
 /// Longest first line of a script that is looked at (BINPRM_BUF_SIZE).
@@ -183,15 +188,15 @@ fn load_elf(
     let elf = ElfFile::read(file.as_ref())?;
     let memory = Memory::new()?;
     memory.lock().set_program(executing);
-    let jitter = u64::from(random::next_u32() & 0xff_ffff) * PAGE;
     let bias = if elf.position_independent {
-        PROGRAM_BASE + jitter
+        PROGRAM_BASE + random_distance(MAPPING_RANDOM)
     } else {
         0
     };
     let end = map_segments(&memory, &elf, file, bias)?;
-    let brk_jitter = u64::from(random::next_u32() & 0x1fff) * PAGE;
-    memory.lock().set_brk_start(end + brk_jitter);
+    memory
+        .lock()
+        .set_brk_start(end + random_distance(BRK_RANDOM));
 
     let mut entry = bias.wrapping_add(elf.entry);
     let mut interpreter_base = 0;
@@ -335,7 +340,7 @@ fn build_stack(
     if total > ARGUMENTS_MAX {
         return Err(Errno::E2BIG);
     }
-    let top = USER_END - u64::from(random::next_u32() & 0x3ff) * PAGE - PAGE;
+    let top = USER_END - random_distance(STACK_RANDOM) - PAGE;
     let size = page_up(total as u64 + STACK_INITIAL).ok_or(Errno::E2BIG)?;
     if !memory.lock().is_free(top - size, top) {
         return Err(Errno::ENOMEM);
@@ -348,9 +353,11 @@ fn build_stack(
         grows_down: true,
         backing: Backing::Anonymous,
     });
+    // Within two pages as well (`arch_align_stack` of Linux).
+    let within = u64::from(random::next_u32()) % (2 * PAGE);
     let mut stack = StackBuilder {
         memory,
-        pointer: top,
+        pointer: top - within,
     };
     let platform = stack.push_string(b"x86_64")?;
     let random = stack.push(&random::bytes::<16>())?;

@@ -101,6 +101,9 @@ boot_pml4:      .skip 4096
 boot_pdpt_low:  .skip 4096
 boot_pdpt_high: .skip 4096
 boot_pd:        .skip 4096
+// Left unmapped once the kernel has tables of its own (mem/kernel_image.rs).
+.global boot_stack_guard
+boot_stack_guard: .skip 4096
 .global boot_stack_bottom
 boot_stack_bottom:
     .skip 65536

@@ -39,6 +39,10 @@
 
 .macro return_to_run code
     mov rsp, gs:[8]
+    .if \code
+    push 2                  // an interrupt gate leaves the flags of ring 3 on, AC among them, which
+    popfq                   // would lift SMAP; SYSCALL does not
+    .endif
     pop r15
     pop r14
     pop r13

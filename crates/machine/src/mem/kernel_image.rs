@@ -2,7 +2,8 @@
 //!
 //! The entry code maps the first GiB with everything allowed, for the direct map and for the
 //! kernel image. Here both get tables of their own: the image page by page, code executable,
-//! constants neither, data writable; the direct map not executable.
+//! constants neither, data writable, the page below the boot stack not at all; the direct map not
+//! executable.
 
 use core::arch::asm;
 
@@ -18,6 +19,7 @@ const START_AREA: u64 = 0xa_0000;
 unsafe extern "C" {
     static kernel_text_end: u8;
     static kernel_rodata_end: u8;
+    static boot_stack_guard: u8;
 }
 
 /// Physical address of a symbol of the linker script.
@@ -67,7 +69,8 @@ fn directory_of_image(new_table: impl Fn() -> Table) -> Table {
     for base in (0..end).step_by(LARGE as usize) {
         let table = new_table();
         for paddr in (base..end.min(base + LARGE)).step_by(PAGE_SIZE) {
-            if paddr >= start {
+            let is_guard = paddr == physical(&raw const boot_stack_guard);
+            if paddr >= start && !is_guard {
                 let index = (paddr - base) / PAGE;
                 table.set(
                     index as usize,
@@ -89,6 +92,17 @@ fn permissions(paddr: u64) -> u64 {
     } else {
         WRITE | NO_EXECUTE
     }
+}
+
+/// Uses the stack up, for testing that it ends in a fault. `depth` only keeps the compiler from
+/// seeing through it.
+#[inline(never)]
+pub fn overflow_stack(depth: u64) -> u64 {
+    let mut frame = core::hint::black_box([depth; 64]);
+    if core::hint::black_box(true) {
+        frame[1] = overflow_stack(depth + 1);
+    }
+    core::hint::black_box(frame)[1]
 }
 
 /// Makes the CPU fault, by a write to the kernel's code: for testing that it does.

@@ -22,7 +22,7 @@ use core::arch::asm;
 use core::ptr::NonNull;
 
 pub use frames::{Frame, MemoryStatistics, statistics};
-pub use kernel_image::write_to_own_code;
+pub use kernel_image::{overflow_stack, write_to_own_code};
 pub use table::{OutOfMemory, PageFlags, PageTable, Root, UserPage};
 pub use usage::{KernelUsage, kernel_usage};
 

@@ -498,8 +498,8 @@ fn round(seed: u64, board: &'static Board) -> bool {
     }
 }
 
-/// The directories of the kernel's own, where nothing can be left.
-const KERNELS_OWN: [&str; 3] = ["/dev", "/proc", "/sys"];
+/// Directories that are made on use, where nothing can be left.
+const MADE_ON_USE: [&str; 2] = ["/proc", "/sys"];
 
 /// All files and directories, those in a directory before it.
 fn all_files() -> Vec<PathBuf> {
@@ -507,7 +507,7 @@ fn all_files() -> Vec<PathBuf> {
     while let Some(directory) = found.get(next).cloned() {
         next += 1;
         let is_real = std::fs::symlink_metadata(&directory).is_ok_and(|data| data.is_dir());
-        if is_real && !KERNELS_OWN.iter().any(|own| directory.as_os_str() == *own) {
+        if is_real && !MADE_ON_USE.iter().any(|own| directory.as_os_str() == *own) {
             let entries = std::fs::read_dir(&directory)
                 .into_iter()
                 .flatten()
