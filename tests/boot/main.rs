@@ -9,6 +9,7 @@ mod console;
 mod distribution;
 mod endings;
 mod harness;
+mod network;
 mod otp;
 mod probes;
 mod releases;
