@@ -8,6 +8,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 use vfs::{SendMessage, Source};
 
+use super::ancillary::Wishes;
 use super::packet::{Envelope, take};
 use super::state::{Parked, UdpState};
 use crate::address::{AF_UNSPEC, family_of, parse_endpoint, zone};
@@ -71,7 +72,7 @@ impl Core {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let remote = socket.inet.remote(address)?;
         self.check_zone(remote.addr, zone(address))?;
-        let route = self.udp_route(socket, remote.addr, zone(address))?;
+        let route = self.udp_route(socket, None, remote.addr, zone(address))?;
         self.udp_ensure_bound(id)?;
         let remote = IpEndpoint::new(route.remote, remote.port);
         self.udp_set_peer(id, Some((route.local, remote)))
@@ -89,11 +90,17 @@ impl Core {
         Ok(())
     }
 
-    /// Where datagrams to `remote` go; `zone` is its `sin6_scope_id`.
-    fn udp_route(&self, socket: &UdpState, remote: IpAddress, zone: u32) -> Result<Route, Errno> {
-        let bound = socket
-            .inet
-            .bound_address()
+    /// Where datagrams to `remote` go, from `source` if there is a choice; `zone` is the
+    /// destination's `sin6_scope_id`.
+    fn udp_route(
+        &self,
+        socket: &UdpState,
+        source: Option<IpAddress>,
+        remote: IpAddress,
+        zone: u32,
+    ) -> Result<Route, Errno> {
+        let bound = source
+            .or(socket.inet.bound_address())
             .filter(|address| !address.is_multicast());
         if remote.is_multicast() && self.group_link(socket, remote, zone)? == LinkName::Loopback {
             return Ok(Route {
@@ -124,6 +131,16 @@ impl Core {
         if socket.write_shut {
             return Err(Errno::EPIPE);
         }
+        let outgoing = self.udp_address(id, message)?;
+        self.udp_check_size(&outgoing, from.remaining())?;
+        let payload = take(from)?;
+        let length = payload.len();
+        self.udp_send_out(&outgoing, payload);
+        Ok(length)
+    }
+
+    /// Finds out where a datagram goes, and how.
+    fn udp_address(&mut self, id: Id, message: &SendMessage<'_>) -> Result<Outgoing, Errno> {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let remote = match message.address {
             Some(address) => socket.inet.remote(address)?,
@@ -133,27 +150,26 @@ impl Core {
             return Err(Errno::EINVAL);
         }
         let zone = message.address.map_or(0, zone);
-        let route = self.udp_route(socket, remote.addr, zone)?;
+        let wishes = Wishes::read(remote.addr, &message.control)?;
+        let route = self.udp_route(socket, wishes.source, remote.addr, zone)?;
         self.udp_ensure_bound(id)?;
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let port = socket.inet.bound.map_or(0, |(_, port)| port);
-        let outgoing = Outgoing {
+        let options = &socket.inet.options;
+        let hop_limit = || hop_limit(options, route.remote);
+        let traffic_class = || traffic_class(options, route.remote);
+        Ok(Outgoing {
             owner: id,
             link: route.link,
-            loops: route.remote.is_multicast() && loops_back(&socket.inet.options, route.remote),
-            whole: must_stay_whole(&socket.inet.options, route.remote),
+            loops: route.remote.is_multicast() && loops_back(options, route.remote),
+            whole: must_stay_whole(options, route.remote),
             envelope: Envelope {
                 local: IpEndpoint::new(route.local, port),
                 remote: IpEndpoint::new(route.remote, remote.port),
-                hop_limit: hop_limit(&socket.inet.options, route.remote),
-                traffic_class: traffic_class(&socket.inet.options, route.remote),
+                hop_limit: wishes.hop_limit.unwrap_or_else(hop_limit),
+                traffic_class: wishes.traffic_class.unwrap_or_else(traffic_class),
             },
-        };
-        self.udp_check_size(&outgoing, from.remaining())?;
-        let payload = take(from)?;
-        let length = payload.len();
-        self.udp_send_out(&outgoing, payload);
-        Ok(length)
+        })
     }
 
     fn udp_check_size(&self, outgoing: &Outgoing, length: usize) -> Result<(), Errno> {
