@@ -271,6 +271,9 @@ impl Core {
             && sighting.address == sighting.target
         {
             self.address_claimed(target, false);
+            if let Some(link) = &mut self.links.ethernet {
+                link.teach(self.now, target, sighting.mac, &mut self.nobody);
+            }
         }
         self.unmatched(LinkName::Ethernet, frame);
         self.tcp.mark_unresolved_dirty();
