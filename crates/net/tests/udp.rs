@@ -163,7 +163,14 @@ fn broadcasts_need_permission_and_reach_every_socket() {
     let everyone = Ipv4Addr::new(10, 0, 0, 255);
     assert_eq!(a.send_to(b"x", everyone, 53), Err(Errno::EACCES));
     a.set_option(1, 6, 1).unwrap();
+    let own = world.a.socket(DGRAM);
+    own.bind(Ipv4Addr::UNSPECIFIED, 53).unwrap();
     a.send_to(b"x", everyone, 53).unwrap();
+    assert_eq!(
+        own.receive_from(100).unwrap().0,
+        b"x",
+        "the sender's machine, too"
+    );
     a.send_to(b"y", Ipv4Addr::BROADCAST, 53).unwrap();
     world.run(10);
     assert_eq!(b.receive_from(100).unwrap().0, b"x");

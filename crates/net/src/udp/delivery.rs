@@ -33,7 +33,7 @@ impl Core {
     }
 
     /// Gives a datagram to those who listen to its group.
-    pub(crate) fn udp_deliver_to_group(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
+    fn udp_deliver_to_group(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
         let group = arrival.local.addr;
         let members = self.group_members(link, group);
         if members.is_empty() && !is_everyones(group) {
@@ -72,7 +72,7 @@ impl Core {
     }
 
     /// Gives a datagram for one of our addresses to its socket; `false` if there is none.
-    pub(crate) fn udp_deliver(&mut self, arrival: &Arrival<'_>) -> bool {
+    fn udp_deliver(&mut self, arrival: &Arrival<'_>) -> bool {
         let receiver = self.udp.receiver(arrival.local, arrival.remote);
         if let Some(id) = receiver {
             self.udp_push(id, arrival);

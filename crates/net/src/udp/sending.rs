@@ -133,9 +133,8 @@ impl Core {
         }
         let outgoing = self.udp_address(id, message)?;
         self.udp_check_size(&outgoing, from.remaining())?;
-        let payload = take(from)?;
-        let length = payload.len();
-        self.udp_send_out(&outgoing, payload);
+        let length = from.remaining();
+        self.udp_send_out(&outgoing, take(from)?);
         Ok(length)
     }
 
@@ -161,7 +160,8 @@ impl Core {
         Ok(Outgoing {
             owner: id,
             link: route.link,
-            loops: route.remote.is_multicast() && loops_back(options, route.remote),
+            loops: self.is_broadcast(route.link, route.remote)
+                || route.remote.is_multicast() && loops_back(options, route.remote),
             whole: must_stay_whole(options, route.remote),
             envelope: Envelope {
                 local: IpEndpoint::new(route.local, port),
@@ -185,65 +185,61 @@ impl Core {
         }
     }
 
-    fn udp_send_out(&mut self, outgoing: &Outgoing, payload: Vec<u8>) {
-        let arrival = outgoing.envelope.arrival(&payload);
+    fn udp_send_out(&mut self, outgoing: &Outgoing, datagram: Vec<u8>) {
+        let arrival = outgoing.envelope.arrival(&datagram);
         match outgoing.link {
-            LinkName::Loopback if outgoing.envelope.remote.addr.is_multicast() => {
-                self.udp_deliver_to_group(LinkName::Loopback, &arrival);
-            }
             LinkName::Loopback => {
-                if !self.udp_deliver(&arrival) {
+                let is_for_one = arrival.local.addr.is_unicast() && !outgoing.loops;
+                if !self.udp_ingress(LinkName::Loopback, &arrival) && is_for_one {
                     self.udp_fail(outgoing.owner, Errno::ECONNREFUSED);
                 }
             }
             LinkName::Ethernet => {
                 if outgoing.loops {
-                    self.udp_deliver_to_group(LinkName::Ethernet, &arrival);
+                    self.udp_ingress(LinkName::Ethernet, &arrival);
                 }
-                self.udp_transmit(outgoing, payload);
+                self.udp_transmit(Parked {
+                    datagram,
+                    envelope: outgoing.envelope,
+                    owner: outgoing.owner,
+                    expires_at: self.now + RESOLVE_TIMEOUT,
+                });
             }
         }
     }
 
-    fn udp_transmit(&mut self, outgoing: &Outgoing, payload: Vec<u8>) {
-        let parked = Parked {
-            payload,
-            envelope: outgoing.envelope,
-            owner: outgoing.owner,
-            expires_at: self.now + RESOLVE_TIMEOUT,
-        };
-        if !self.udp_try(&parked) && self.udp.parked.len() < PARKED_LIMIT {
+    /// Sends a datagram now or as soon as it can leave.
+    fn udp_transmit(&mut self, mut parked: Parked) {
+        if !self.udp_try(&mut parked) && self.udp.parked.len() < PARKED_LIMIT {
             self.udp.retry_at.get_or_insert(self.now + RETRY);
             self.udp.parked.push_back(parked);
         }
     }
 
     /// Sends a datagram unless the device is busy or its neighbour's address is not known.
-    fn udp_try(&mut self, parked: &Parked) -> bool {
+    fn udp_try(&mut self, parked: &mut Parked) -> bool {
         let Some(link) = &mut self.links.ethernet else {
             return true;
         };
         if link.outlet.is_blocked() {
             return false;
         }
-        let remote = parked.envelope.remote.addr;
-        let Some(mac) = link.hardware_address(self.now, remote) else {
+        let envelope = parked.envelope;
+        let Some(mac) = link.hardware_address(self.now, envelope.remote.addr) else {
             return false;
         };
         let identification = self.platform.random_u32();
-        parked
-            .envelope
-            .send(link, mac, &parked.payload, identification);
+        envelope.send(link, mac, &mut parked.datagram, identification);
         true
     }
 
     /// Tries to send again what had to wait.
     pub(crate) fn udp_retry(&mut self) {
         for _ in 0..self.udp.parked.len() {
-            let Some(parked) = self.udp.parked.pop_front() else {
+            let Some(mut parked) = self.udp.parked.pop_front() else {
                 break;
             };
-            if self.udp_try(&parked) {
+            if self.udp_try(&mut parked) {
                 continue;
             }
             if parked.expires_at > self.now {
@@ -277,7 +273,7 @@ struct Outgoing {
     owner: Id,
     link: LinkName,
     envelope: Envelope,
-    /// Whether members of the group on this machine get it, too.
+    /// Whether it is for many, those on this machine among them.
     loops: bool,
     /// Whether it may not be sent in parts.
     whole: bool,

@@ -105,7 +105,8 @@ impl UdpState {
 
 /// A datagram that could not leave yet.
 pub(crate) struct Parked {
-    pub(crate) payload: Vec<u8>,
+    /// The payload after room for its header.
+    pub(crate) datagram: Vec<u8>,
     pub(crate) envelope: Envelope,
     /// The socket it came from.
     pub(crate) owner: Id,
