@@ -6,7 +6,7 @@ mod world;
 use std::net::Ipv4Addr;
 
 use vfs::{Errno, Events, RecvFlags, VecSink};
-use world::{A, B, Bell, DGRAM, Handle, World, checksum, pattern};
+use world::{A, B, Bell, DGRAM, EPOCH, Handle, World, checksum, pattern};
 
 fn pair() -> (World, Handle, Handle) {
     let world = World::new();
@@ -121,6 +121,19 @@ fn a_connected_socket_hears_of_closed_ports() {
 }
 
 #[test]
+fn others_hear_of_closed_ports_if_they_want() {
+    let (mut world, a, _) = pair();
+    for wanted in [0, 1] {
+        let (ip, recverr) = (0, 11);
+        a.set_option(ip, recverr, wanted).unwrap();
+        a.send_to(b"x", B, 99).unwrap();
+        world.run(10);
+        let refused = i32::from(Errno::ECONNREFUSED.number());
+        assert_eq!(a.error(), refused * wanted);
+    }
+}
+
+#[test]
 fn a_connected_socket_hears_only_its_peer() {
     let (mut world, a, b) = pair();
     a.bind(Ipv4Addr::UNSPECIFIED, 1000).unwrap();
@@ -207,13 +220,20 @@ fn control_messages_come_when_asked_for() {
     for name in [8, 12, 13] {
         b.set_option(0, name, 1).unwrap();
     }
+    let (socket, timestamp) = (1, 29);
+    b.set_option(socket, timestamp, 1).unwrap();
     a.send_to(b"x", B, 53).unwrap();
     world.run(10);
     let mut sink = VecSink::new(10);
     let received = b.socket().receive(&mut sink, RecvFlags::empty()).unwrap();
     let info = vec![2, 0, 0, 0, 10, 0, 0, 2, 10, 0, 0, 2];
     let expected = [(0, 2, vec![33, 0, 0, 0]), (0, 1, vec![0]), (0, 8, info)];
-    assert_eq!(received.control, expected);
+    assert_eq!(received.control[1..], expected);
+    let (level, name, time) = &received.control[0];
+    assert_eq!((*level, *name, time.len()), (socket, timestamp, 16));
+    let part = |at: usize| u64::from_le_bytes(time[at..at + 8].try_into().unwrap());
+    let came_at = part(0) * 1_000_000 + part(8) - EPOCH;
+    assert!((1_000_000..=world.clock.now()).contains(&came_at));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use smoltcp::wire::IpAddress;
 use super::state::Datagram;
 use crate::core::is_loopback;
 use crate::link::LinkName;
-use crate::options::{Options, SOL_IP, SOL_IPV6};
+use crate::options::{Options, SOL_IP, SOL_IPV6, SOL_SOCKET};
 
 /// What control messages say about one outgoing datagram, instead of the socket's options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -104,6 +104,10 @@ pub(super) fn received(datagram: &Datagram, options: &Options) -> Vec<(i32, i32,
     };
     let wanted = |level, name| level == of_family && options.flag(level, name);
     let mut messages = Vec::new();
+    if let Some(micros) = datagram.came_at {
+        let name = uapi::SO_TIMESTAMP_OLD as i32;
+        messages.push((SOL_SOCKET, name, time_value(micros)));
+    }
     if wanted(SOL_IP, uapi::IP_RECVTTL) {
         messages.push((SOL_IP, uapi::IP_TTL as i32, hop_limit.clone()));
     }
@@ -130,6 +134,12 @@ pub(super) fn received(datagram: &Datagram, options: &Options) -> Vec<(i32, i32,
         _ => {}
     }
     messages
+}
+
+/// `struct timeval`.
+fn time_value(micros: u64) -> Vec<u8> {
+    let parts = [micros / 1_000_000, micros % 1_000_000];
+    parts.map(u64::to_le_bytes).concat()
 }
 
 /// The interface that packets to `address` come in by.

@@ -14,7 +14,7 @@ use crate::demux::Arrival;
 use crate::icmp::Unreachable;
 use crate::ipv6::ALL_NODES;
 use crate::link::LinkName;
-use crate::options::{SOL_IP, SOL_IPV6};
+use crate::options::{Options, SOL_IP, SOL_IPV6, SOL_SOCKET};
 use crate::slab::Id;
 use crate::tcp::block::Block;
 
@@ -84,7 +84,9 @@ impl Core {
         let Some(socket) = self.udp.sockets.get_mut(id) else {
             return;
         };
+        let wants_time = socket.inet.options.flag(SOL_SOCKET, uapi::SO_TIMESTAMP_OLD);
         let datagram = || Datagram {
+            came_at: wants_time.then(|| self.platform.wall_micros()),
             from: arrival.remote,
             to: arrival.local.addr,
             hop_limit: arrival.hop_limit,
@@ -102,10 +104,14 @@ impl Core {
         }
     }
 
-    /// Records an asynchronous error of a connected socket.
+    /// Records an asynchronous error of a socket that is connected or wants to hear of all
+    /// (ip(7), `IP_RECVERR`).
     pub(crate) fn udp_fail(&mut self, id: Id, error: Errno) {
+        let wants_all = |options: &Options| {
+            options.flag(SOL_IP, uapi::IP_RECVERR) || options.flag(SOL_IPV6, uapi::IPV6_RECVERR)
+        };
         if let Some(socket) = self.udp.sockets.get_mut(id)
-            && socket.peer.is_some()
+            && (socket.peer.is_some() || wants_all(&socket.inet.options))
         {
             socket.inet.error = Some(error);
             self.udp_refresh(id);

@@ -27,6 +27,8 @@ pub(crate) struct Datagram {
     pub(crate) to: IpAddress,
     pub(crate) hop_limit: u8,
     pub(crate) traffic_class: u8,
+    /// When it came, in microseconds since 1970, if `SO_TIMESTAMP` asked for it.
+    pub(crate) came_at: Option<u64>,
     pub(crate) payload: Vec<u8>,
 }
 
