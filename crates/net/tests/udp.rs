@@ -302,3 +302,34 @@ fn nobody_on_the_wire_can_pretend_to_be_us() {
         assert_eq!(b.receive_from(10).is_ok(), heard, "from {sender}");
     }
 }
+
+#[test]
+fn a_socket_bound_to_an_interface_uses_no_other() {
+    let (mut world, a, _) = pair();
+    let (socket, bind_to_device) = (1, 25);
+    let set =
+        |handle: &Handle, name: &[u8]| handle.socket().set_option(socket, bind_to_device, name);
+    let (card, inside) = (world.b.socket(DGRAM), world.b.socket(DGRAM));
+    assert_eq!(set(&card, b"eth7"), Err(Errno::ENODEV));
+    set(&card, b"eth0").unwrap();
+    set(&inside, b"lo\0").unwrap();
+    assert_eq!(
+        card.socket().option(socket, bind_to_device, 16).unwrap(),
+        b"eth0\0"
+    );
+    for handle in [&card, &inside] {
+        handle.bind(Ipv4Addr::UNSPECIFIED, 60).unwrap();
+    }
+    a.send_to(b"from afar", B, 60).unwrap();
+    let near = world.b.socket(DGRAM);
+    near.send_to(b"from here", Ipv4Addr::LOCALHOST, 60).unwrap();
+    world.run(10);
+    assert_eq!(card.receive_from(20).unwrap().0, b"from afar");
+    assert_eq!(inside.receive_from(20).unwrap().0, b"from here");
+    assert_eq!(
+        card.send_to(b"x", Ipv4Addr::LOCALHOST, 60),
+        Err(Errno::ENETUNREACH)
+    );
+    set(&inside, b"").unwrap();
+    assert_eq!(inside.send_to(b"x", A, 1), Ok(1));
+}

@@ -26,10 +26,10 @@ impl Core {
             return self.udp_deliver_to_group(link, arrival);
         }
         if self.is_broadcast(link, to) {
-            let receivers = self.udp_receivers(arrival);
+            let receivers = self.udp_receivers(link, arrival);
             return self.udp_push_to_all(&receivers, arrival);
         }
-        self.is_own_address(link, to) && self.udp_deliver(arrival)
+        self.is_own_address(link, to) && self.udp_deliver(link, arrival)
     }
 
     /// Gives a datagram to those who listen to its group.
@@ -39,7 +39,7 @@ impl Core {
         if members.is_empty() && !is_everyones(group) {
             return false;
         }
-        let mut receivers = self.udp_receivers(arrival);
+        let mut receivers = self.udp_receivers(link, arrival);
         receivers.retain(|id| members.contains(id) || self.hears_all_groups(*id, group));
         self.udp_push_to_all(&receivers, arrival)
     }
@@ -55,10 +55,10 @@ impl Core {
     }
 
     /// Every socket that is bound to a datagram's destination.
-    fn udp_receivers(&self, arrival: &Arrival<'_>) -> Vec<Id> {
+    fn udp_receivers(&self, link: LinkName, arrival: &Arrival<'_>) -> Vec<Id> {
         let bindings = self.udp.ports.bindings(arrival.local.port).iter();
         bindings
-            .filter(|binding| binding.scope.covers(arrival.local.addr))
+            .filter(|binding| binding.hears(link, arrival.local.addr))
             .filter(|binding| binding.peer.is_none_or(|peer| peer == arrival.remote))
             .map(|binding| binding.owner)
             .collect()
@@ -72,8 +72,8 @@ impl Core {
     }
 
     /// Gives a datagram for one of our addresses to its socket; `false` if there is none.
-    fn udp_deliver(&mut self, arrival: &Arrival<'_>) -> bool {
-        let receiver = self.udp.receiver(arrival.local, arrival.remote);
+    fn udp_deliver(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
+        let receiver = self.udp.receiver(link, arrival.local, arrival.remote);
         if let Some(id) = receiver {
             self.udp_push(id, arrival);
         }
@@ -119,11 +119,11 @@ impl Core {
     }
 
     /// A packet of ours did not arrive.
-    pub(crate) fn unreachable_ingress(&mut self, report: &Unreachable) {
+    pub(crate) fn unreachable_ingress(&mut self, link: LinkName, report: &Unreachable) {
         let error = report.error;
         match report.protocol {
             IpProtocol::Udp => {
-                if let Some(id) = self.udp.receiver(report.local, report.remote) {
+                if let Some(id) = self.udp.receiver(link, report.local, report.remote) {
                     self.udp_fail(id, error);
                 }
             }

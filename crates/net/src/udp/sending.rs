@@ -46,7 +46,7 @@ impl Core {
     fn udp_claim(&mut self, id: Id, scope: Scope, port: u16) -> Result<(), Errno> {
         let random = self.platform.random_u32();
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        let binding = Binding::new(id, scope, &socket.inet.options);
+        let binding = Binding::new(id, scope, &socket.inet);
         let port = self.udp.ports.claim(port, binding, random)?;
         socket.inet.bound = Some((scope, port));
         Ok(())
@@ -109,7 +109,7 @@ impl Core {
                 remote,
             });
         }
-        let route = self.route(remote, bound)?;
+        let route = self.route(remote, bound, socket.inet.device)?;
         let allowed = socket.inet.options.flag(SOL_SOCKET, uapi::SO_BROADCAST);
         if self.is_broadcast(route.link, route.remote) && !allowed {
             return Err(Errno::EACCES);

@@ -14,6 +14,7 @@ use crate::core::Core;
 use crate::inet::Inet;
 use crate::inet::socket::{InetSocket, Protocol};
 use crate::options::Options;
+use crate::ports::PortTable;
 use crate::slab::Id;
 
 /// The protocol.
@@ -37,6 +38,10 @@ impl Protocol for Udp {
 
     fn inet_mut(core: &mut Core, id: Id) -> Option<&mut Inet> {
         core.udp.sockets.get_mut(id).map(|state| &mut state.inet)
+    }
+
+    fn ports(core: &mut Core) -> &mut PortTable {
+        &mut core.udp.ports
     }
 
     fn refresh(core: &mut Core, id: Id) {

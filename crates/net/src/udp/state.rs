@@ -141,10 +141,15 @@ impl UdpTable {
 
     /// The socket for a datagram from `remote` to `local`: one that listens to just that sender
     /// goes first, then one bound to just that address, then the one bound last.
-    pub(crate) fn receiver(&self, local: IpEndpoint, remote: IpEndpoint) -> Option<Id> {
+    pub(crate) fn receiver(
+        &self,
+        link: LinkName,
+        local: IpEndpoint,
+        remote: IpEndpoint,
+    ) -> Option<Id> {
         let bindings = self.ports.bindings(local.port).iter();
         bindings
-            .filter(|binding| binding.scope.covers(local.addr))
+            .filter(|binding| binding.hears(link, local.addr))
             .filter(|binding| binding.peer.is_none_or(|peer| peer == remote))
             .max_by_key(|binding| {
                 (
