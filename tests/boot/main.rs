@@ -10,6 +10,7 @@ mod distribution;
 mod endings;
 mod hardening;
 mod harness;
+mod network;
 mod otp;
 mod probes;
 mod releases;

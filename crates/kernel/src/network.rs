@@ -73,6 +73,10 @@ impl Platform for Host {
         clock::now() / 1000
     }
 
+    fn wall_micros(&self) -> u64 {
+        clock::wall() / 1000
+    }
+
     fn random_u32(&self) -> u32 {
         random::next_u32()
     }

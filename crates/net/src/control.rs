@@ -53,7 +53,7 @@ pub struct Interface {
 impl Interface {
     fn loopback() -> Self {
         Self {
-            name: "lo",
+            name: LinkName::Loopback.name(),
             index: LinkName::Loopback.index(),
             flags: FLAGS_UP | FLAG_LOOPBACK,
             mtu: LOOPBACK_MTU,
@@ -110,7 +110,7 @@ impl NetStack {
         self.look(|core| {
             if let Some(link) = &core.links.ethernet {
                 interfaces.push(Interface {
-                    name: "eth0",
+                    name: LinkName::Ethernet.name(),
                     index: LinkName::Ethernet.index(),
                     flags: FLAGS_UP | FLAG_BROADCAST | FLAG_MULTICAST,
                     mtu: link.ip_mtu() as u32,

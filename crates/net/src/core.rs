@@ -238,7 +238,7 @@ impl Core {
                     self.unmatched(link, frame);
                 }
             }
-            Traffic::Unreachable(report) => self.unreachable_ingress(&report),
+            Traffic::Unreachable(report) => self.unreachable_ingress(link, &report),
             Traffic::Dhcp if link == LinkName::Ethernet => self.dhcp_ingress(frame),
             Traffic::Neighbour(sighting) => self.neighbour_ingress(frame, &sighting),
             Traffic::Probe { sender, target } => {
@@ -271,6 +271,9 @@ impl Core {
             && sighting.address == sighting.target
         {
             self.address_claimed(target, false);
+            if let Some(link) = &mut self.links.ethernet {
+                link.teach(self.now, target, sighting.mac, &mut self.nobody);
+            }
         }
         self.unmatched(LinkName::Ethernet, frame);
         self.tcp.mark_unresolved_dirty();
@@ -333,11 +336,13 @@ impl Core {
             .is_some_and(|link| link.is_broadcast(address))
     }
 
-    /// Where packets to `remote` go, from the bound address if there is one.
+    /// Where packets to `remote` go, from the bound address if there is one, and by the interface
+    /// that the socket is bound to (`SO_BINDTODEVICE`).
     pub(crate) fn route(
         &self,
         remote: IpAddress,
         bound: Option<IpAddress>,
+        device: Option<LinkName>,
     ) -> Result<Route, Errno> {
         let remote = match remote {
             IpAddress::Ipv4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
@@ -345,6 +350,9 @@ impl Core {
             address => address,
         };
         let (link, source) = self.link_to(remote, bound).ok_or(Errno::ENETUNREACH)?;
+        if device.is_some_and(|device| device != link) {
+            return Err(Errno::ENETUNREACH);
+        }
         let local = bound.unwrap_or(source);
         let same_family = matches!(
             (local, remote),

@@ -19,6 +19,8 @@ pub(crate) enum LinkName {
 }
 
 impl LinkName {
+    const ALL: [Self; 2] = [Self::Loopback, Self::Ethernet];
+
     /// The interface's index, as programs see it.
     pub(crate) fn index(self) -> u32 {
         match self {
@@ -27,9 +29,21 @@ impl LinkName {
         }
     }
 
+    /// Its name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "lo",
+            Self::Ethernet => "eth0",
+        }
+    }
+
     pub(crate) fn of_index(index: u32) -> Option<Self> {
-        let all = [Self::Loopback, Self::Ethernet];
-        all.into_iter().find(|link| link.index() == index)
+        Self::ALL.into_iter().find(|link| link.index() == index)
+    }
+
+    pub(crate) fn of_name(name: &[u8]) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|link| link.name().as_bytes() == name)
     }
 }
 

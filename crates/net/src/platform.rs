@@ -26,6 +26,9 @@ pub trait Platform: Send + Sync {
     /// Microseconds since some fixed point; never goes back.
     fn now_micros(&self) -> u64;
 
+    /// Microseconds since 1970, for programs that ask when a datagram came; may be set back.
+    fn wall_micros(&self) -> u64;
+
     /// An unpredictable number.
     fn random_u32(&self) -> u32;
 

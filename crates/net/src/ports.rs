@@ -7,7 +7,9 @@ use linux_abi::Errno;
 use linux_abi::raw::net::{SO_REUSEADDR, SO_REUSEPORT};
 use smoltcp::wire::{IpAddress, IpEndpoint};
 
-use crate::options::{Options, SOL_SOCKET};
+use crate::inet::Inet;
+use crate::link::LinkName;
+use crate::options::SOL_SOCKET;
 use crate::slab::Id;
 
 /// First and one-past-last port for automatic choice, Linux's `ip_local_port_range`.
@@ -54,6 +56,8 @@ impl Scope {
 pub(crate) struct Binding {
     pub(crate) owner: Id,
     pub(crate) scope: Scope,
+    /// `SO_BINDTODEVICE`: the only interface that is heard.
+    pub(crate) device: Option<LinkName>,
     /// `SO_REUSEADDR` at the time of bind(2).
     pub(crate) reuse: bool,
     /// `SO_REUSEPORT` at the time of bind(2).
@@ -65,12 +69,14 @@ pub(crate) struct Binding {
 }
 
 impl Binding {
-    pub(crate) fn new(owner: Id, scope: Scope, options: &Options) -> Self {
+    pub(crate) fn new(owner: Id, scope: Scope, inet: &Inet) -> Self {
+        let flag = |name| inet.options.flag(SOL_SOCKET, name);
         Self {
             owner,
             scope,
-            reuse: options.flag(SOL_SOCKET, SO_REUSEADDR),
-            share: options.flag(SOL_SOCKET, SO_REUSEPORT),
+            device: inet.device,
+            reuse: flag(SO_REUSEADDR),
+            share: flag(SO_REUSEPORT),
             listening: false,
             peer: None,
         }
@@ -79,7 +85,16 @@ impl Binding {
     /// Whether both sockets may have the port (socket(7), `SO_REUSEADDR` and `SO_REUSEPORT`).
     fn coexists(&self, other: &Self) -> bool {
         let reused = self.reuse && other.reuse && !other.listening;
-        reused || (self.share && other.share) || !self.scope.overlaps(other.scope)
+        let apart = self
+            .device
+            .zip(other.device)
+            .is_some_and(|(own, other)| own != other);
+        reused || (self.share && other.share) || apart || !self.scope.overlaps(other.scope)
+    }
+
+    /// Whether packets to `address` that come in by `link` are for the socket.
+    pub(crate) fn hears(&self, link: LinkName, address: IpAddress) -> bool {
+        self.scope.covers(address) && self.device.is_none_or(|device| device == link)
     }
 }
 

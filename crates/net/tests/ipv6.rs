@@ -394,6 +394,30 @@ fn echo_requests_are_answered() {
     );
 }
 
+/// A host with several addresses may answer for one from another (RFC 4861 §7.2.4 does not say
+/// which).
+#[test]
+fn neighbours_may_answer_from_another_address() {
+    let mut world = World::with(fixed(A6), Config::default());
+    world.run(2000);
+    let (asked, other) = (B6, Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 3));
+    let client = world.a.socket6(STREAM);
+    assert_eq!(client.connect(asked, 80), Err(Errno::EINPROGRESS));
+    world.run(10);
+    let mut message = vec![136, 0, 0, 0, 0x60, 0, 0, 0];
+    message.extend(asked.octets());
+    message.extend([&[2, 1][..], &ROUTER_MAC].concat());
+    world.log = Some(Vec::new());
+    inject(&world, icmp_frame(other, A6, message));
+    world.run(10);
+    let request = &world.log.unwrap()[0];
+    assert_eq!(
+        (&request[..6], &request[38..54]),
+        (&ROUTER_MAC[..], &asked.octets()[..])
+    );
+    assert_eq!(request[20], 6, "TCP");
+}
+
 #[test]
 fn our_own_addresses_are_reached_without_the_wire() {
     let mut world = world();

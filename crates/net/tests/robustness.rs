@@ -3,12 +3,15 @@
 
 mod world;
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 
-use net::{emit_address, parse_address};
+use net::{Addressing6, Config, emit_address, parse_address};
 use proptest::prelude::*;
 use vfs::Errno;
-use world::{B, DGRAM, Handle, STREAM, World, checksum};
+use world::{A, B, DGRAM, Handle, STREAM, World, checksum, static_config};
+
+const A6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+const B6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2);
 
 proptest! {
     #[test]
@@ -42,20 +45,33 @@ proptest! {
 
 /// Traffic of every kind, as frames from A to B and the sockets at B that expect it.
 fn conversation() -> (World, Vec<Vec<u8>>, Vec<Handle>) {
-    let mut world = World::new();
+    let both = |four, six| Config {
+        addressing6: Addressing6::Static {
+            address: six,
+            prefix: 64,
+            gateway: None,
+        },
+        ..static_config(four)
+    };
+    let mut world = World::with(both(A, A6), both(B, B6));
+    world.run(2000);
     let listener = world.b.listen(80, 5);
-    let datagrams = world.b.socket(DGRAM);
-    datagrams.bind(B, 53).unwrap();
+    let datagrams = world.b.socket6(DGRAM);
+    datagrams.bind(Ipv6Addr::UNSPECIFIED, 53).unwrap();
     world.log = Some(Vec::new());
     let client = world.a.socket(STREAM);
     assert_eq!(client.connect(B, 80), Err(Errno::EINPROGRESS));
     let sender = world.a.socket(DGRAM);
     sender.connect(B, 54).unwrap();
+    let sender6 = world.a.socket6(DGRAM);
     for _ in 0..40 {
         world.run(1);
         let _ = client.write(b"some data that crosses the wire");
         let _ = sender.write(b"unexpected");
         let _ = sender.send_to(b"expected", B, 53);
+        let _ = sender6.send_to(b"expected", B6, 53);
+        let _ = sender6.send_to(b"unexpected", B6, 54);
+        let _ = sender6.send_to(&[7; 3000], B6, 53);
     }
     let frames = world.log.take().unwrap();
     let server = listener.accept().unwrap();
@@ -104,9 +120,31 @@ fn damaged_frames_do_no_harm() {
 
 /// Makes the checksums right again so that damage gets past them.
 fn fix_checksums(frame: &mut [u8]) {
-    if frame.len() < 54 || frame[12..14] != [8, 0] {
-        return;
+    match frame.get(12..14) {
+        Some([8, 0]) if frame.len() >= 54 => fix_checksums_v4(frame),
+        Some([0x86, 0xdd]) if frame.len() >= 74 => fix_checksums_v6(frame),
+        _ => {}
     }
+}
+
+fn fix_checksums_v6(frame: &mut [u8]) {
+    frame[14] = 0x60;
+    let length = (frame.len() - 54) as u16;
+    frame[18..20].copy_from_slice(&length.to_be_bytes());
+    let protocol = frame[20];
+    let at = match protocol {
+        6 => 70,
+        17 => 60,
+        58 => 56,
+        _ => return,
+    };
+    frame[at..at + 2].fill(0);
+    let pseudo = !checksum(&frame[22..54], u32::from(protocol) + u32::from(length));
+    let message = checksum(&frame[54..], u32::from(pseudo));
+    frame[at..at + 2].copy_from_slice(&message.to_be_bytes());
+}
+
+fn fix_checksums_v4(frame: &mut [u8]) {
     frame[14] = 0x45;
     let length = (frame.len() - 14) as u16;
     frame[16..18].copy_from_slice(&length.to_be_bytes());

@@ -6,7 +6,7 @@ mod world;
 use std::net::Ipv4Addr;
 
 use vfs::{Errno, Events, RecvFlags, VecSink};
-use world::{A, B, Bell, DGRAM, Handle, World, checksum, pattern};
+use world::{A, B, Bell, DGRAM, EPOCH, Handle, World, checksum, pattern};
 
 fn pair() -> (World, Handle, Handle) {
     let world = World::new();
@@ -121,6 +121,19 @@ fn a_connected_socket_hears_of_closed_ports() {
 }
 
 #[test]
+fn others_hear_of_closed_ports_if_they_want() {
+    let (mut world, a, _) = pair();
+    for wanted in [0, 1] {
+        let (ip, recverr) = (0, 11);
+        a.set_option(ip, recverr, wanted).unwrap();
+        a.send_to(b"x", B, 99).unwrap();
+        world.run(10);
+        let refused = i32::from(Errno::ECONNREFUSED.number());
+        assert_eq!(a.error(), refused * wanted);
+    }
+}
+
+#[test]
 fn a_connected_socket_hears_only_its_peer() {
     let (mut world, a, b) = pair();
     a.bind(Ipv4Addr::UNSPECIFIED, 1000).unwrap();
@@ -163,7 +176,14 @@ fn broadcasts_need_permission_and_reach_every_socket() {
     let everyone = Ipv4Addr::new(10, 0, 0, 255);
     assert_eq!(a.send_to(b"x", everyone, 53), Err(Errno::EACCES));
     a.set_option(1, 6, 1).unwrap();
+    let own = world.a.socket(DGRAM);
+    own.bind(Ipv4Addr::UNSPECIFIED, 53).unwrap();
     a.send_to(b"x", everyone, 53).unwrap();
+    assert_eq!(
+        own.receive_from(100).unwrap().0,
+        b"x",
+        "the sender's machine, too"
+    );
     a.send_to(b"y", Ipv4Addr::BROADCAST, 53).unwrap();
     world.run(10);
     assert_eq!(b.receive_from(100).unwrap().0, b"x");
@@ -200,13 +220,20 @@ fn control_messages_come_when_asked_for() {
     for name in [8, 12, 13] {
         b.set_option(0, name, 1).unwrap();
     }
+    let (socket, timestamp) = (1, 29);
+    b.set_option(socket, timestamp, 1).unwrap();
     a.send_to(b"x", B, 53).unwrap();
     world.run(10);
     let mut sink = VecSink::new(10);
     let received = b.socket().receive(&mut sink, RecvFlags::empty()).unwrap();
     let info = vec![2, 0, 0, 0, 10, 0, 0, 2, 10, 0, 0, 2];
     let expected = [(0, 2, vec![33, 0, 0, 0]), (0, 1, vec![0]), (0, 8, info)];
-    assert_eq!(received.control, expected);
+    assert_eq!(received.control[1..], expected);
+    let (level, name, time) = &received.control[0];
+    assert_eq!((*level, *name, time.len()), (socket, timestamp, 16));
+    let part = |at: usize| u64::from_le_bytes(time[at..at + 8].try_into().unwrap());
+    let came_at = part(0) * 1_000_000 + part(8) - EPOCH;
+    assert!((1_000_000..=world.clock.now()).contains(&came_at));
 }
 
 #[test]
@@ -274,4 +301,35 @@ fn nobody_on_the_wire_can_pretend_to_be_us() {
         world.b.stack.poll();
         assert_eq!(b.receive_from(10).is_ok(), heard, "from {sender}");
     }
+}
+
+#[test]
+fn a_socket_bound_to_an_interface_uses_no_other() {
+    let (mut world, a, _) = pair();
+    let (socket, bind_to_device) = (1, 25);
+    let set =
+        |handle: &Handle, name: &[u8]| handle.socket().set_option(socket, bind_to_device, name);
+    let (card, inside) = (world.b.socket(DGRAM), world.b.socket(DGRAM));
+    assert_eq!(set(&card, b"eth7"), Err(Errno::ENODEV));
+    set(&card, b"eth0").unwrap();
+    set(&inside, b"lo\0").unwrap();
+    assert_eq!(
+        card.socket().option(socket, bind_to_device, 16).unwrap(),
+        b"eth0\0"
+    );
+    for handle in [&card, &inside] {
+        handle.bind(Ipv4Addr::UNSPECIFIED, 60).unwrap();
+    }
+    a.send_to(b"from afar", B, 60).unwrap();
+    let near = world.b.socket(DGRAM);
+    near.send_to(b"from here", Ipv4Addr::LOCALHOST, 60).unwrap();
+    world.run(10);
+    assert_eq!(card.receive_from(20).unwrap().0, b"from afar");
+    assert_eq!(inside.receive_from(20).unwrap().0, b"from here");
+    assert_eq!(
+        card.send_to(b"x", Ipv4Addr::LOCALHOST, 60),
+        Err(Errno::ENETUNREACH)
+    );
+    set(&inside, b"").unwrap();
+    assert_eq!(inside.send_to(b"x", A, 1), Ok(1));
 }

@@ -56,6 +56,8 @@ pub struct SendMessage<'a> {
     pub flags: RecvFlags,
     /// Open files passed by `SCM_RIGHTS`.
     pub rights: Vec<Arc<OpenFile>>,
+    /// Other control messages: (level, type, data), for example `IP_TTL`.
+    pub control: Vec<(i32, i32, Vec<u8>)>,
 }
 
 /// The parts of a recvmsg(2) result besides the data.

@@ -19,7 +19,8 @@ each_family() ->
      {"to a closed port", fun closed_port/1},
      {"from others than the peer", fun connected/1},
      {"that does not come", fun timeout/1},
-     {"with its hop limit", fun ancillary/1}].
+     {"with its hop limit", fun ancillary/1},
+     {"with a class of its own", fun own_class/1}].
 
 once() ->
     [{"group", fun group/0},
@@ -104,6 +105,17 @@ ancillary(Family, Wanted, Given) ->
     ok = gen_udp:send(A, self_address(Family), Port, "x"),
     {ok, {_, _, Ancillary, Bytes}} = gen_udp:recv(B, 0, 5000),
     {lists:sort(Ancillary), Bytes}.
+
+own_class(Family) ->
+    {Wanted, Given} = case Family of
+                          inet -> {[{recvttl, true}, {recvtos, true}], [{ttl, 5}, {tos, 8}]};
+                          inet6 -> {[{recvtclass, true}], [{tclass, 8}]}
+                      end,
+    {A, _} = open(Family, []),
+    {B, Port} = open(Family, Wanted),
+    Sent = gen_udp:send(A, self_address(Family), Port, Given, "x"),
+    {ok, {_, _, Ancillary, _}} = gen_udp:recv(B, 0, 5000),
+    {Sent, lists:sort(Ancillary)}.
 
 member() ->
     {ok, Socket} = gen_udp:open(0, [inet, binary, {active, false}, {reuseaddr, true},

@@ -12,6 +12,7 @@ use smoltcp::wire::{IpAddress, IpEndpoint};
 use vfs::Events;
 
 use crate::address::{Family, parse_endpoint, unspecified};
+use crate::link::LinkName;
 use crate::options::{Options, SOL_IPV6, SOL_SOCKET, SOL_TCP, SOL_UDP, Transport, emit_integer};
 use crate::ports::Scope;
 use crate::readiness::Readiness;
@@ -23,6 +24,8 @@ pub(crate) struct Inet {
     pub(crate) readiness: Arc<Readiness>,
     /// What bind(2) took, or what was chosen instead.
     pub(crate) bound: Option<(Scope, u16)>,
+    /// `SO_BINDTODEVICE`: the only interface to use.
+    pub(crate) device: Option<LinkName>,
     /// `SO_ERROR`.
     pub(crate) error: Option<Errno>,
 }
@@ -34,6 +37,7 @@ impl Inet {
             options,
             readiness: Readiness::new(events),
             bound: None,
+            device: None,
             error: None,
         }
     }
@@ -96,9 +100,19 @@ impl Inet {
             (SOL_SOCKET, uapi::SO_PROTOCOL) => protocol,
             (SOL_SOCKET, uapi::SO_DOMAIN) => i32::from(self.family.number()),
             (SOL_SOCKET, uapi::SO_ACCEPTCONN) => i32::from(is_listening),
+            (SOL_SOCKET, uapi::SO_BINDTODEVICE) => return Ok(self.device_name(size)),
             (SOL_IPV6, _) if self.family == Family::Inet => return Err(Errno::EOPNOTSUPP),
             _ => return self.options.get(level, name, size),
         };
         Ok(emit_integer(value, level, size))
+    }
+
+    /// The interface of `SO_BINDTODEVICE` with a final zero; empty if there is none.
+    fn device_name(&self, size: usize) -> Vec<u8> {
+        let name = self.device.map(LinkName::name).unwrap_or_default();
+        let mut bytes = name.as_bytes().to_vec();
+        bytes.resize(if name.is_empty() { 0 } else { name.len() + 1 }, 0);
+        bytes.truncate(size);
+        bytes
     }
 }

@@ -17,7 +17,9 @@ use vfs::{
 use super::Inet;
 use crate::address::{Family, emit_endpoint};
 use crate::core::Core;
+use crate::link::LinkName;
 use crate::options::{SOL_SOCKET, emit_integer};
+use crate::ports::PortTable;
 use crate::readiness::Readiness;
 use crate::slab::Id;
 use crate::stack::NetStack;
@@ -28,6 +30,7 @@ pub(crate) trait Protocol: Send + Sync + 'static {
     fn close(core: &mut Core, id: Id);
     fn inet(core: &Core, id: Id) -> Option<&Inet>;
     fn inet_mut(core: &mut Core, id: Id) -> Option<&mut Inet>;
+    fn ports(core: &mut Core) -> &mut PortTable;
     /// Publishes the readiness.
     fn refresh(core: &mut Core, id: Id);
     /// Bytes that `FIONREAD` tells of.
@@ -99,6 +102,24 @@ impl<P: Protocol> InetSocket<P> {
             let endpoint = which(core, self.id).ok_or(Errno::ENOTCONN)?;
             Ok(emit_endpoint(inet.family, endpoint))
         })
+    }
+
+    /// `SO_BINDTODEVICE`: an interface's name, or none to be free again.
+    fn bind_to_device(&self, core: &mut Core, value: &[u8]) -> Result<(), Errno> {
+        let end = value.iter().position(|byte| *byte == 0);
+        let device = match &value[..end.unwrap_or(value.len())] {
+            [] => None,
+            name => {
+                let link = LinkName::of_name(name).ok_or(Errno::ENODEV)?;
+                Some(core.link_of_index(link.index()).ok_or(Errno::ENODEV)?)
+            }
+        };
+        let inet = P::inet_mut(core, self.id).ok_or(Errno::EBADF)?;
+        inet.device = device;
+        if let Some((_, port)) = inet.bound {
+            P::ports(core).update(port, self.id, |binding| binding.device = device);
+        }
+        Ok(())
     }
 
     /// Takes `SO_ERROR`.
@@ -183,8 +204,10 @@ impl<P: Protocol> Socket for InetSocket<P> {
     }
 
     fn set_option(&self, level: i32, name: i32, value: &[u8]) -> Result<(), Errno> {
-        self.stack
-            .enter(|core| P::set_option(core, self.id, level, name, value))
+        self.stack.enter(|core| match (level, name as u32) {
+            (SOL_SOCKET, uapi::SO_BINDTODEVICE) => self.bind_to_device(core, value),
+            _ => P::set_option(core, self.id, level, name, value),
+        })
     }
 
     fn option(&self, level: i32, name: i32, size: usize) -> Result<Vec<u8>, Errno> {

@@ -1,8 +1,11 @@
 //! Neighbour discovery packets that we send (RFC 4861 §4).
 
+use alloc::vec;
 use core::net::Ipv6Addr;
 
+use smoltcp::iface::SocketSet;
 use smoltcp::phy::ChecksumCapabilities;
+use smoltcp::time::Instant;
 use smoltcp::wire::{
     EthernetAddress, EthernetFrame, EthernetProtocol, Icmpv6Packet, Icmpv6Repr, IpProtocol,
     Ipv6Packet, Ipv6Repr, NdiscNeighborFlags, NdiscRepr, RawHardwareAddress,
@@ -51,12 +54,46 @@ impl Link {
         self.send_discovery(own, ALL_ROUTERS, message);
     }
 
+    /// Tells smoltcp where a neighbour is. From the advertisement itself it would learn where the
+    /// sender is, and a host with several addresses may advertise one from another.
+    pub(crate) fn teach(
+        &mut self,
+        now: Instant,
+        neighbour: Ipv6Addr,
+        mac: EthernetAddress,
+        nobody: &mut SocketSet<'static>,
+    ) {
+        let message = NdiscRepr::NeighborAdvert {
+            flags: NdiscNeighborFlags::OVERRIDE,
+            target_addr: neighbour,
+            lladdr: Some(mac.into()),
+        };
+        let packet = Discovery::new(neighbour, ALL_NODES, message);
+        let mut frame = vec![0; packet.length()];
+        packet.write(mac, &mut frame);
+        self.ingress(now, &frame, nobody);
+    }
+
     fn raw_mac(&self) -> RawHardwareAddress {
         EthernetAddress(self.mac()).into()
     }
 
     fn send_discovery(&mut self, from: Ipv6Addr, group: Ipv6Addr, message: NdiscRepr<'_>) {
         let mac = EthernetAddress(self.mac());
+        let packet = Discovery::new(from, group, message);
+        self.outlet
+            .send(packet.length(), |buffer| packet.write(mac, buffer));
+    }
+}
+
+/// A neighbour discovery message to a group.
+struct Discovery<'a> {
+    ip: Ipv6Repr,
+    message: Icmpv6Repr<'a>,
+}
+
+impl<'a> Discovery<'a> {
+    fn new(from: Ipv6Addr, group: Ipv6Addr, message: NdiscRepr<'a>) -> Self {
         let message = Icmpv6Repr::Ndisc(message);
         let ip = Ipv6Repr {
             src_addr: from,
@@ -65,16 +102,24 @@ impl Link {
             payload_len: message.buffer_len(),
             hop_limit: HOP_LIMIT,
         };
-        let length = ETHERNET_HEADER + ip.buffer_len() + message.buffer_len();
-        self.outlet.send(length, |buffer| {
-            let mut frame = EthernetFrame::new_unchecked(buffer);
-            frame.set_src_addr(mac);
-            frame.set_dst_addr(group_mac(group));
-            frame.set_ethertype(EthernetProtocol::Ipv6);
-            let mut packet = Ipv6Packet::new_unchecked(frame.payload_mut());
-            ip.emit(&mut packet);
-            let mut icmp = Icmpv6Packet::new_unchecked(packet.payload_mut());
-            message.emit(&from, &group, &mut icmp, &ChecksumCapabilities::default());
-        });
+        Self { ip, message }
+    }
+
+    fn length(&self) -> usize {
+        ETHERNET_HEADER + self.ip.buffer_len() + self.message.buffer_len()
+    }
+
+    /// Writes the frame that comes from `sender`.
+    fn write(&self, sender: EthernetAddress, buffer: &mut [u8]) {
+        let (from, group) = (self.ip.src_addr, self.ip.dst_addr);
+        let mut frame = EthernetFrame::new_unchecked(buffer);
+        frame.set_src_addr(sender);
+        frame.set_dst_addr(group_mac(group));
+        frame.set_ethertype(EthernetProtocol::Ipv6);
+        let mut packet = Ipv6Packet::new_unchecked(frame.payload_mut());
+        self.ip.emit(&mut packet);
+        let mut icmp = Icmpv6Packet::new_unchecked(packet.payload_mut());
+        let checksum = ChecksumCapabilities::default();
+        self.message.emit(&from, &group, &mut icmp, &checksum);
     }
 }

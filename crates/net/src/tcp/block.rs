@@ -229,7 +229,10 @@ impl Block {
     pub(crate) fn accepted(&self, flow: Flow) -> Self {
         let options = self.inet.options.clone();
         Self {
-            inet: Inet::new(self.inet.family, options, Events::empty()),
+            inet: Inet {
+                device: self.inet.device,
+                ..Inet::new(self.inet.family, options, Events::empty())
+            },
             phase: Phase::Open(Box::new(flow)),
         }
     }

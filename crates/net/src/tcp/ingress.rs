@@ -29,7 +29,7 @@ impl Core {
         }
         if segment.is_request()
             && self.is_own_address(link, segment.local.addr)
-            && let Some(listener) = self.tcp.listener_for(&tuple)
+            && let Some(listener) = self.tcp.listener_for(link, &tuple)
         {
             return self.tcp_request(listener, link, frame, tuple);
         }

@@ -63,7 +63,7 @@ impl Core {
     fn tcp_start_connect(&mut self, id: Id, remote: IpEndpoint) -> Result<(), Errno> {
         let block = self.tcp.blocks.get(id).ok_or(Errno::EBADF)?;
         let bound = block.inet.bound;
-        let route = self.route(remote.addr, block.inet.bound_address())?;
+        let route = self.route(remote.addr, block.inet.bound_address(), block.inet.device)?;
         if !route.remote.is_unicast() || self.is_broadcast(route.link, route.remote) {
             return Err(Errno::ENETUNREACH);
         }

@@ -66,7 +66,7 @@ impl Core {
     pub(crate) fn tcp_claim(&mut self, id: Id, scope: Scope, port: u16) -> Result<u16, Errno> {
         let random = self.platform.random_u32();
         let block = self.tcp.blocks.get_mut(id).ok_or(Errno::EBADF)?;
-        let binding = Binding::new(id, scope, &block.inet.options);
+        let binding = Binding::new(id, scope, &block.inet);
         let port = self.tcp.ports.claim(port, binding, random)?;
         block.inet.bound = Some((scope, port));
         Ok(port)

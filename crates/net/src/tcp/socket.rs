@@ -15,6 +15,7 @@ use crate::core::Core;
 use crate::inet::Inet;
 use crate::inet::socket::{InetSocket, Protocol};
 use crate::options::SOL_TCP;
+use crate::ports::PortTable;
 use crate::slab::Id;
 
 /// The protocol.
@@ -38,6 +39,10 @@ impl Protocol for Tcp {
 
     fn inet_mut(core: &mut Core, id: Id) -> Option<&mut Inet> {
         core.tcp.blocks.get_mut(id).map(|block| &mut block.inet)
+    }
+
+    fn ports(core: &mut Core) -> &mut PortTable {
+        &mut core.tcp.ports
     }
 
     fn refresh(core: &mut Core, id: Id) {

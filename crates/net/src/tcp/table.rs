@@ -8,6 +8,7 @@ use smoltcp::wire::IpEndpoint;
 
 use super::block::{Block, Owner};
 use super::time_wait::TimeWait;
+use crate::link::LinkName;
 use crate::ports::{HashSeed, PortTable, Scope};
 use crate::slab::{Id, Slab};
 use crate::timers::Timers;
@@ -49,12 +50,12 @@ impl TcpTable {
 
     /// The listening socket for a connection; a socket bound to just that address goes before one
     /// bound to all. Sockets that share a port (`SO_REUSEPORT`) take turns by the remote port.
-    pub(crate) fn listener_for(&self, (local, remote): &Tuple) -> Option<Id> {
+    pub(crate) fn listener_for(&self, link: LinkName, (local, remote): &Tuple) -> Option<Id> {
         let bindings = self.ports.bindings(local.port);
         let serving = |exact: bool| {
             bindings.iter().filter(move |binding| {
                 binding.listening
-                    && binding.scope.covers(local.addr)
+                    && binding.hears(link, local.addr)
                     && matches!(binding.scope, Scope::One(_)) == exact
             })
         };

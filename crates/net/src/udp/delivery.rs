@@ -14,7 +14,7 @@ use crate::demux::Arrival;
 use crate::icmp::Unreachable;
 use crate::ipv6::ALL_NODES;
 use crate::link::LinkName;
-use crate::options::{SOL_IP, SOL_IPV6};
+use crate::options::{Options, SOL_IP, SOL_IPV6, SOL_SOCKET};
 use crate::slab::Id;
 use crate::tcp::block::Block;
 
@@ -26,20 +26,20 @@ impl Core {
             return self.udp_deliver_to_group(link, arrival);
         }
         if self.is_broadcast(link, to) {
-            let receivers = self.udp_receivers(arrival);
+            let receivers = self.udp_receivers(link, arrival);
             return self.udp_push_to_all(&receivers, arrival);
         }
-        self.is_own_address(link, to) && self.udp_deliver(arrival)
+        self.is_own_address(link, to) && self.udp_deliver(link, arrival)
     }
 
     /// Gives a datagram to those who listen to its group.
-    pub(crate) fn udp_deliver_to_group(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
+    fn udp_deliver_to_group(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
         let group = arrival.local.addr;
         let members = self.group_members(link, group);
         if members.is_empty() && !is_everyones(group) {
             return false;
         }
-        let mut receivers = self.udp_receivers(arrival);
+        let mut receivers = self.udp_receivers(link, arrival);
         receivers.retain(|id| members.contains(id) || self.hears_all_groups(*id, group));
         self.udp_push_to_all(&receivers, arrival)
     }
@@ -55,10 +55,10 @@ impl Core {
     }
 
     /// Every socket that is bound to a datagram's destination.
-    fn udp_receivers(&self, arrival: &Arrival<'_>) -> Vec<Id> {
+    fn udp_receivers(&self, link: LinkName, arrival: &Arrival<'_>) -> Vec<Id> {
         let bindings = self.udp.ports.bindings(arrival.local.port).iter();
         bindings
-            .filter(|binding| binding.scope.covers(arrival.local.addr))
+            .filter(|binding| binding.hears(link, arrival.local.addr))
             .filter(|binding| binding.peer.is_none_or(|peer| peer == arrival.remote))
             .map(|binding| binding.owner)
             .collect()
@@ -72,8 +72,8 @@ impl Core {
     }
 
     /// Gives a datagram for one of our addresses to its socket; `false` if there is none.
-    pub(crate) fn udp_deliver(&mut self, arrival: &Arrival<'_>) -> bool {
-        let receiver = self.udp.receiver(arrival.local, arrival.remote);
+    fn udp_deliver(&mut self, link: LinkName, arrival: &Arrival<'_>) -> bool {
+        let receiver = self.udp.receiver(link, arrival.local, arrival.remote);
         if let Some(id) = receiver {
             self.udp_push(id, arrival);
         }
@@ -84,7 +84,9 @@ impl Core {
         let Some(socket) = self.udp.sockets.get_mut(id) else {
             return;
         };
+        let wants_time = socket.inet.options.flag(SOL_SOCKET, uapi::SO_TIMESTAMP_OLD);
         let datagram = || Datagram {
+            came_at: wants_time.then(|| self.platform.wall_micros()),
             from: arrival.remote,
             to: arrival.local.addr,
             hop_limit: arrival.hop_limit,
@@ -102,10 +104,14 @@ impl Core {
         }
     }
 
-    /// Records an asynchronous error of a connected socket.
+    /// Records an asynchronous error of a socket that is connected or wants to hear of all
+    /// (ip(7), `IP_RECVERR`).
     pub(crate) fn udp_fail(&mut self, id: Id, error: Errno) {
+        let wants_all = |options: &Options| {
+            options.flag(SOL_IP, uapi::IP_RECVERR) || options.flag(SOL_IPV6, uapi::IPV6_RECVERR)
+        };
         if let Some(socket) = self.udp.sockets.get_mut(id)
-            && socket.peer.is_some()
+            && (socket.peer.is_some() || wants_all(&socket.inet.options))
         {
             socket.inet.error = Some(error);
             self.udp_refresh(id);
@@ -113,11 +119,11 @@ impl Core {
     }
 
     /// A packet of ours did not arrive.
-    pub(crate) fn unreachable_ingress(&mut self, report: &Unreachable) {
+    pub(crate) fn unreachable_ingress(&mut self, link: LinkName, report: &Unreachable) {
         let error = report.error;
         match report.protocol {
             IpProtocol::Udp => {
-                if let Some(id) = self.udp.receiver(report.local, report.remote) {
+                if let Some(id) = self.udp.receiver(link, report.local, report.remote) {
                     self.udp_fail(id, error);
                 }
             }

@@ -2,9 +2,10 @@
 //!
 //! [`state`] is one socket and the table of all; [`delivery`] brings datagrams to sockets,
 //! [`sending`] takes them from there and [`packet`] writes them into frames; [`multicast`] keeps
-//! the groups; [`socket`] is what a descriptor refers to. Datagrams to ourselves go straight from
+//! the groups, [`ancillary`] is what comes with datagrams; [`socket`] is what a descriptor refers to. Datagrams to ourselves go straight from
 //! one to the other.
 
+mod ancillary;
 mod delivery;
 mod multicast;
 mod packet;

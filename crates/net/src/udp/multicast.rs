@@ -93,7 +93,7 @@ impl Core {
     }
 
     /// The interface with an index; zero stands for the one that groups are on by default.
-    fn link_of_index(&self, index: u32) -> Option<LinkName> {
+    pub(crate) fn link_of_index(&self, index: u32) -> Option<LinkName> {
         let has_ethernet = self.links.ethernet.is_some();
         match LinkName::of_index(index) {
             _ if index == 0 => has_ethernet.then_some(LinkName::Ethernet),
@@ -189,6 +189,7 @@ impl Core {
         scope: u32,
     ) -> Result<LinkName, Errno> {
         let link = match group {
+            _ if socket.inet.device.is_some() => socket.inet.device,
             IpAddress::Ipv4(_) => socket.group_link.or(self.link_of_index(0)),
             IpAddress::Ipv6(_) if scope != 0 => self.link_of_index(scope),
             IpAddress::Ipv6(_) => {

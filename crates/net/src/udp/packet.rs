@@ -47,14 +47,14 @@ impl Part {
 }
 
 impl Envelope {
-    /// The datagram as its receiver on this machine sees it.
-    pub(crate) fn arrival<'a>(&self, payload: &'a [u8]) -> Arrival<'a> {
+    /// What [`take`] took, as its receiver on this machine sees it.
+    pub(crate) fn arrival<'a>(&self, datagram: &'a [u8]) -> Arrival<'a> {
         Arrival {
             local: self.remote,
             remote: self.local,
             hop_limit: self.hop_limit,
             traffic_class: self.traffic_class,
-            payload,
+            payload: &datagram[UDP_HEADER..],
         }
     }
 
@@ -78,15 +78,17 @@ impl Envelope {
         mtu.saturating_sub(self.ip_header() + UDP_HEADER)
     }
 
-    /// Sends a datagram to a neighbour; `identification` is for its parts, if it needs several.
+    /// Sends what [`take`] took to a neighbour; `identification` is for its parts, if it needs
+    /// several.
     pub(crate) fn send(
         &self,
         link: &mut Link,
         to: EthernetAddress,
-        payload: &[u8],
+        datagram: &mut [u8],
         identification: u32,
     ) {
-        let datagram = self.datagram(payload, link.outlet.capabilities().checksum.udp.tx());
+        let checksum = link.outlet.capabilities().checksum.udp.tx();
+        self.write_header(datagram, checksum);
         let room = link.ip_mtu().saturating_sub(self.ip_header());
         let step = match datagram.len() <= room {
             true => datagram.len(),
@@ -114,19 +116,16 @@ impl Envelope {
         (room / 8 * 8).max(8)
     }
 
-    fn datagram(&self, payload: &[u8], checksum: bool) -> Vec<u8> {
-        let mut datagram = Vec::with_capacity(UDP_HEADER + payload.len());
-        datagram.resize(UDP_HEADER, 0);
-        datagram.extend_from_slice(payload);
+    fn write_header(&self, datagram: &mut [u8], checksum: bool) {
         let length = datagram.len() as u16;
-        let mut udp = UdpPacket::new_unchecked(&mut datagram);
+        let mut udp = UdpPacket::new_unchecked(datagram);
         udp.set_src_port(self.local.port);
         udp.set_dst_port(self.remote.port);
         udp.set_len(length);
+        udp.set_checksum(0);
         if checksum {
             udp.fill_checksum(&self.local.addr, &self.remote.addr);
         }
-        datagram
     }
 
     fn send_part(&self, link: &mut Link, to: EthernetAddress, part: Part, data: &[u8]) {
@@ -213,15 +212,15 @@ impl Envelope {
     }
 }
 
-/// Takes a whole datagram's payload from its sender.
+/// Takes a datagram's payload from its sender and leaves room for its header.
 pub(super) fn take(from: &mut dyn Source) -> Result<Vec<u8>, Errno> {
-    let mut payload = alloc::vec![0; from.remaining()];
-    let mut filled = 0;
-    while filled < payload.len() {
-        match from.take(&mut payload[filled..])? {
+    let mut datagram = alloc::vec![0; UDP_HEADER + from.remaining()];
+    let mut filled = UDP_HEADER;
+    while filled < datagram.len() {
+        match from.take(&mut datagram[filled..])? {
             0 => return Err(Errno::EFAULT),
             count => filled += count,
         }
     }
-    Ok(payload)
+    Ok(datagram)
 }

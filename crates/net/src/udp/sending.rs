@@ -8,6 +8,7 @@ use smoltcp::time::Duration;
 use smoltcp::wire::{IpAddress, IpEndpoint};
 use vfs::{SendMessage, Source};
 
+use super::ancillary::Wishes;
 use super::packet::{Envelope, take};
 use super::state::{Parked, UdpState};
 use crate::address::{AF_UNSPEC, family_of, parse_endpoint, zone};
@@ -45,7 +46,7 @@ impl Core {
     fn udp_claim(&mut self, id: Id, scope: Scope, port: u16) -> Result<(), Errno> {
         let random = self.platform.random_u32();
         let socket = self.udp.sockets.get_mut(id).ok_or(Errno::EBADF)?;
-        let binding = Binding::new(id, scope, &socket.inet.options);
+        let binding = Binding::new(id, scope, &socket.inet);
         let port = self.udp.ports.claim(port, binding, random)?;
         socket.inet.bound = Some((scope, port));
         Ok(())
@@ -71,7 +72,7 @@ impl Core {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let remote = socket.inet.remote(address)?;
         self.check_zone(remote.addr, zone(address))?;
-        let route = self.udp_route(socket, remote.addr, zone(address))?;
+        let route = self.udp_route(socket, None, remote.addr, zone(address))?;
         self.udp_ensure_bound(id)?;
         let remote = IpEndpoint::new(route.remote, remote.port);
         self.udp_set_peer(id, Some((route.local, remote)))
@@ -89,11 +90,17 @@ impl Core {
         Ok(())
     }
 
-    /// Where datagrams to `remote` go; `zone` is its `sin6_scope_id`.
-    fn udp_route(&self, socket: &UdpState, remote: IpAddress, zone: u32) -> Result<Route, Errno> {
-        let bound = socket
-            .inet
-            .bound_address()
+    /// Where datagrams to `remote` go, from `source` if there is a choice; `zone` is the
+    /// destination's `sin6_scope_id`.
+    fn udp_route(
+        &self,
+        socket: &UdpState,
+        source: Option<IpAddress>,
+        remote: IpAddress,
+        zone: u32,
+    ) -> Result<Route, Errno> {
+        let bound = source
+            .or(socket.inet.bound_address())
             .filter(|address| !address.is_multicast());
         if remote.is_multicast() && self.group_link(socket, remote, zone)? == LinkName::Loopback {
             return Ok(Route {
@@ -102,7 +109,7 @@ impl Core {
                 remote,
             });
         }
-        let route = self.route(remote, bound)?;
+        let route = self.route(remote, bound, socket.inet.device)?;
         let allowed = socket.inet.options.flag(SOL_SOCKET, uapi::SO_BROADCAST);
         if self.is_broadcast(route.link, route.remote) && !allowed {
             return Err(Errno::EACCES);
@@ -124,6 +131,15 @@ impl Core {
         if socket.write_shut {
             return Err(Errno::EPIPE);
         }
+        let outgoing = self.udp_address(id, message)?;
+        self.udp_check_size(&outgoing, from.remaining())?;
+        let length = from.remaining();
+        self.udp_send_out(&outgoing, take(from)?);
+        Ok(length)
+    }
+
+    /// Finds out where a datagram goes, and how.
+    fn udp_address(&mut self, id: Id, message: &SendMessage<'_>) -> Result<Outgoing, Errno> {
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let remote = match message.address {
             Some(address) => socket.inet.remote(address)?,
@@ -133,27 +149,27 @@ impl Core {
             return Err(Errno::EINVAL);
         }
         let zone = message.address.map_or(0, zone);
-        let route = self.udp_route(socket, remote.addr, zone)?;
+        let wishes = Wishes::read(remote.addr, &message.control)?;
+        let route = self.udp_route(socket, wishes.source, remote.addr, zone)?;
         self.udp_ensure_bound(id)?;
         let socket = self.udp.sockets.get(id).ok_or(Errno::EBADF)?;
         let port = socket.inet.bound.map_or(0, |(_, port)| port);
-        let outgoing = Outgoing {
+        let options = &socket.inet.options;
+        let hop_limit = || hop_limit(options, route.remote);
+        let traffic_class = || traffic_class(options, route.remote);
+        Ok(Outgoing {
             owner: id,
             link: route.link,
-            loops: route.remote.is_multicast() && loops_back(&socket.inet.options, route.remote),
-            whole: must_stay_whole(&socket.inet.options, route.remote),
+            loops: self.is_broadcast(route.link, route.remote)
+                || route.remote.is_multicast() && loops_back(options, route.remote),
+            whole: must_stay_whole(options, route.remote),
             envelope: Envelope {
                 local: IpEndpoint::new(route.local, port),
                 remote: IpEndpoint::new(route.remote, remote.port),
-                hop_limit: hop_limit(&socket.inet.options, route.remote),
-                traffic_class: traffic_class(&socket.inet.options, route.remote),
+                hop_limit: wishes.hop_limit.unwrap_or_else(hop_limit),
+                traffic_class: wishes.traffic_class.unwrap_or_else(traffic_class),
             },
-        };
-        self.udp_check_size(&outgoing, from.remaining())?;
-        let payload = take(from)?;
-        let length = payload.len();
-        self.udp_send_out(&outgoing, payload);
-        Ok(length)
+        })
     }
 
     fn udp_check_size(&self, outgoing: &Outgoing, length: usize) -> Result<(), Errno> {
@@ -169,65 +185,61 @@ impl Core {
         }
     }
 
-    fn udp_send_out(&mut self, outgoing: &Outgoing, payload: Vec<u8>) {
-        let arrival = outgoing.envelope.arrival(&payload);
+    fn udp_send_out(&mut self, outgoing: &Outgoing, datagram: Vec<u8>) {
+        let arrival = outgoing.envelope.arrival(&datagram);
         match outgoing.link {
-            LinkName::Loopback if outgoing.envelope.remote.addr.is_multicast() => {
-                self.udp_deliver_to_group(LinkName::Loopback, &arrival);
-            }
             LinkName::Loopback => {
-                if !self.udp_deliver(&arrival) {
+                let is_for_one = arrival.local.addr.is_unicast() && !outgoing.loops;
+                if !self.udp_ingress(LinkName::Loopback, &arrival) && is_for_one {
                     self.udp_fail(outgoing.owner, Errno::ECONNREFUSED);
                 }
             }
             LinkName::Ethernet => {
                 if outgoing.loops {
-                    self.udp_deliver_to_group(LinkName::Ethernet, &arrival);
+                    self.udp_ingress(LinkName::Ethernet, &arrival);
                 }
-                self.udp_transmit(outgoing, payload);
+                self.udp_transmit(Parked {
+                    datagram,
+                    envelope: outgoing.envelope,
+                    owner: outgoing.owner,
+                    expires_at: self.now + RESOLVE_TIMEOUT,
+                });
             }
         }
     }
 
-    fn udp_transmit(&mut self, outgoing: &Outgoing, payload: Vec<u8>) {
-        let parked = Parked {
-            payload,
-            envelope: outgoing.envelope,
-            owner: outgoing.owner,
-            expires_at: self.now + RESOLVE_TIMEOUT,
-        };
-        if !self.udp_try(&parked) && self.udp.parked.len() < PARKED_LIMIT {
+    /// Sends a datagram now or as soon as it can leave.
+    fn udp_transmit(&mut self, mut parked: Parked) {
+        if !self.udp_try(&mut parked) && self.udp.parked.len() < PARKED_LIMIT {
             self.udp.retry_at.get_or_insert(self.now + RETRY);
             self.udp.parked.push_back(parked);
         }
     }
 
     /// Sends a datagram unless the device is busy or its neighbour's address is not known.
-    fn udp_try(&mut self, parked: &Parked) -> bool {
+    fn udp_try(&mut self, parked: &mut Parked) -> bool {
         let Some(link) = &mut self.links.ethernet else {
             return true;
         };
         if link.outlet.is_blocked() {
             return false;
         }
-        let remote = parked.envelope.remote.addr;
-        let Some(mac) = link.hardware_address(self.now, remote) else {
+        let envelope = parked.envelope;
+        let Some(mac) = link.hardware_address(self.now, envelope.remote.addr) else {
             return false;
         };
         let identification = self.platform.random_u32();
-        parked
-            .envelope
-            .send(link, mac, &parked.payload, identification);
+        envelope.send(link, mac, &mut parked.datagram, identification);
         true
     }
 
     /// Tries to send again what had to wait.
     pub(crate) fn udp_retry(&mut self) {
         for _ in 0..self.udp.parked.len() {
-            let Some(parked) = self.udp.parked.pop_front() else {
+            let Some(mut parked) = self.udp.parked.pop_front() else {
                 break;
             };
-            if self.udp_try(&parked) {
+            if self.udp_try(&mut parked) {
                 continue;
             }
             if parked.expires_at > self.now {
@@ -261,7 +273,7 @@ struct Outgoing {
     owner: Id,
     link: LinkName,
     envelope: Envelope,
-    /// Whether members of the group on this machine get it, too.
+    /// Whether it is for many, those on this machine among them.
     loops: bool,
     /// Whether it may not be sent in parts.
     whole: bool,

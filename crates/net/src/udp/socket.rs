@@ -4,17 +4,17 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use linux_abi::Errno;
-use linux_abi::raw::net as uapi;
-use smoltcp::wire::{IpAddress, IpEndpoint};
+use smoltcp::wire::IpEndpoint;
 use vfs::{Received, RecvFlags, SendMessage, Shutdown, Sink, Source};
 
+use super::ancillary::received;
 use super::state::{Datagram, UdpState};
 use crate::address::{Family, emit_endpoint};
-use crate::core::{Core, is_loopback};
+use crate::core::Core;
 use crate::inet::Inet;
 use crate::inet::socket::{InetSocket, Protocol};
-use crate::link::LinkName;
-use crate::options::{Options, SOL_IP, SOL_IPV6};
+use crate::options::Options;
+use crate::ports::PortTable;
 use crate::slab::Id;
 
 /// The protocol.
@@ -38,6 +38,10 @@ impl Protocol for Udp {
 
     fn inet_mut(core: &mut Core, id: Id) -> Option<&mut Inet> {
         core.udp.sockets.get_mut(id).map(|state| &mut state.inet)
+    }
+
+    fn ports(core: &mut Core) -> &mut PortTable {
+        &mut core.udp.ports
     }
 
     fn refresh(core: &mut Core, id: Id) {
@@ -175,62 +179,7 @@ fn hand_over(
         length: if wants_full { full } else { copied },
         address: Some(emit_endpoint(family, datagram.from)),
         rights: Vec::new(),
-        control: control(datagram, options),
+        control: received(datagram, options),
         flags: result,
     })
-}
-
-/// The control messages that the socket's options ask for (ip(7), ipv6(7)).
-fn control(datagram: &Datagram, options: &Options) -> Vec<(i32, i32, Vec<u8>)> {
-    let hop_limit = i32::from(datagram.hop_limit).to_le_bytes().to_vec();
-    let class = datagram.traffic_class;
-    let of_family = match datagram.to {
-        IpAddress::Ipv4(_) => SOL_IP,
-        IpAddress::Ipv6(_) => SOL_IPV6,
-    };
-    let wanted = |level, name| level == of_family && options.flag(level, name);
-    let mut messages = Vec::new();
-    if wanted(SOL_IP, uapi::IP_RECVTTL) {
-        messages.push((SOL_IP, uapi::IP_TTL as i32, hop_limit.clone()));
-    }
-    if wanted(SOL_IP, uapi::IP_RECVTOS) {
-        messages.push((SOL_IP, uapi::IP_TOS as i32, alloc::vec![class]));
-    }
-    if wanted(SOL_IPV6, uapi::IPV6_RECVHOPLIMIT) {
-        messages.push((SOL_IPV6, uapi::IPV6_HOPLIMIT as i32, hop_limit));
-    }
-    if wanted(SOL_IPV6, uapi::IPV6_RECVTCLASS) {
-        let class = i32::from(class).to_le_bytes().to_vec();
-        messages.push((SOL_IPV6, uapi::IPV6_TCLASS as i32, class));
-    }
-    match datagram.to {
-        IpAddress::Ipv4(to) if wanted(SOL_IP, uapi::IP_PKTINFO) => {
-            messages.push((SOL_IP, uapi::IP_PKTINFO as i32, packet_info(to)));
-        }
-        IpAddress::Ipv6(to) if wanted(SOL_IPV6, uapi::IPV6_RECVPKTINFO) => {
-            // `struct in6_pktinfo`: destination address, interface index.
-            let mut info = to.octets().to_vec();
-            info.extend_from_slice(&arrival_link(to.into()).index().to_le_bytes());
-            messages.push((SOL_IPV6, uapi::IPV6_PKTINFO as i32, info));
-        }
-        _ => {}
-    }
-    messages
-}
-
-/// The interface that packets to `address` come in by.
-fn arrival_link(address: IpAddress) -> LinkName {
-    match is_loopback(address) {
-        true => LinkName::Loopback,
-        false => LinkName::Ethernet,
-    }
-}
-
-/// `struct in_pktinfo`: interface index, local address, destination address.
-fn packet_info(to: core::net::Ipv4Addr) -> Vec<u8> {
-    let index = arrival_link(to.into()).index();
-    let mut bytes = index.to_le_bytes().to_vec();
-    bytes.extend_from_slice(&to.octets());
-    bytes.extend_from_slice(&to.octets());
-    bytes
 }

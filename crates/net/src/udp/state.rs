@@ -27,6 +27,8 @@ pub(crate) struct Datagram {
     pub(crate) to: IpAddress,
     pub(crate) hop_limit: u8,
     pub(crate) traffic_class: u8,
+    /// When it came, in microseconds since 1970, if `SO_TIMESTAMP` asked for it.
+    pub(crate) came_at: Option<u64>,
     pub(crate) payload: Vec<u8>,
 }
 
@@ -105,7 +107,8 @@ impl UdpState {
 
 /// A datagram that could not leave yet.
 pub(crate) struct Parked {
-    pub(crate) payload: Vec<u8>,
+    /// The payload after room for its header.
+    pub(crate) datagram: Vec<u8>,
     pub(crate) envelope: Envelope,
     /// The socket it came from.
     pub(crate) owner: Id,
@@ -138,10 +141,15 @@ impl UdpTable {
 
     /// The socket for a datagram from `remote` to `local`: one that listens to just that sender
     /// goes first, then one bound to just that address, then the one bound last.
-    pub(crate) fn receiver(&self, local: IpEndpoint, remote: IpEndpoint) -> Option<Id> {
+    pub(crate) fn receiver(
+        &self,
+        link: LinkName,
+        local: IpEndpoint,
+        remote: IpEndpoint,
+    ) -> Option<Id> {
         let bindings = self.ports.bindings(local.port).iter();
         bindings
-            .filter(|binding| binding.scope.covers(local.addr))
+            .filter(|binding| binding.hears(link, local.addr))
             .filter(|binding| binding.peer.is_none_or(|peer| peer == remote))
             .max_by_key(|binding| {
                 (

@@ -17,6 +17,9 @@ pub(crate) const DGRAM: i32 = 2;
 pub(crate) const A: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 pub(crate) const B: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
 
+/// Wall time at the beginning of virtual time, in microseconds.
+pub(crate) const EPOCH: u64 = 1_700_000_000_000_000;
+
 /// Virtual time, shared by all machines.
 #[derive(Default)]
 pub(crate) struct Clock(AtomicU64);
@@ -76,6 +79,10 @@ impl TestPlatform {
 impl Platform for TestPlatform {
     fn now_micros(&self) -> u64 {
         self.clock.now()
+    }
+
+    fn wall_micros(&self) -> u64 {
+        EPOCH + self.clock.now()
     }
 
     fn random_u32(&self) -> u32 {

@@ -17,32 +17,40 @@ const SCM_RIGHTS: i32 = 1;
 /// Most descriptors of one message (`SCM_MAX_FD`).
 const RIGHTS_MAX: usize = 253;
 
-/// The open files passed by `SCM_RIGHTS`; other control messages are ignored.
-pub(super) fn read_rights(c: &Call<'_>, header: &MsgHdr) -> Result<Vec<Arc<OpenFile>>> {
+/// What control data of a message to send holds: open files, and everything else.
+#[derive(Default)]
+pub(super) struct Control {
+    pub(super) rights: Vec<Arc<OpenFile>>,
+    pub(super) others: Vec<(i32, i32, Vec<u8>)>,
+}
+
+/// Reads the control data of a message to send.
+pub(super) fn read_control(c: &Call<'_>, header: &MsgHdr) -> Result<Control> {
+    let mut control = Control::default();
     if header.msg_control == 0 || header.msg_controllen == 0 {
-        return Ok(Vec::new());
+        return Ok(control);
     }
     let size = usize::try_from(header.msg_controllen)
         .ok()
         .filter(|&size| size <= CONTROL_MAX);
-    let control = c
+    let bytes = c
         .memory()
         .read_bytes(header.msg_control, size.ok_or(Errno::ENOBUFS)?)?;
-    let mut rights = Vec::new();
-    for message in cmsgs(&control) {
+    for message in cmsgs(&bytes) {
         let message = message.map_err(|_| Errno::EINVAL)?;
         if (message.level, message.kind) != (SOL_SOCKET, SCM_RIGHTS) {
+            let other = (message.level, message.kind, message.data.to_vec());
+            control.others.push(other);
             continue;
         }
         for fd in message.data.chunks_exact(4) {
             let fd = u32::from_le_bytes(fd.try_into().unwrap_or_default());
-            rights.push(c.file(fd.into())?);
+            control.rights.push(c.file(fd.into())?);
         }
     }
-    if rights.len() > RIGHTS_MAX {
-        Err(Errno::EINVAL)
-    } else {
-        Ok(rights)
+    match control.rights.len() {
+        0..=RIGHTS_MAX => Ok(control),
+        _ => Err(Errno::EINVAL),
     }
 }
 

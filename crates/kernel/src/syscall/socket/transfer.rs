@@ -1,12 +1,9 @@
 //! Sending and receiving.
 
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-
 use linux_abi::layout::{Layout, MMsgHdr, MsgHdr};
-use vfs::{OpenFile, Received, RecvFlags, SendMessage, Source};
+use vfs::{Received, RecvFlags, SendMessage, Source};
 
-use super::control::{read_rights, write_control};
+use super::control::{Control, read_control, write_control};
 use super::{as_socket, as_unix, read_address, write_address};
 use crate::memory::{UserSink, UserSlices, UserSource};
 use crate::syscall::io::{blocking, receive_limit, send_limit, signal_broken_pipe};
@@ -19,7 +16,7 @@ fn send(
     slices: UserSlices,
     address: Option<&[u8]>,
     flags: u64,
-    mut rights: Vec<Arc<OpenFile>>,
+    mut control: Control,
 ) -> Result {
     let file = c.file(fd)?;
     let socket = as_socket(&file)?;
@@ -32,7 +29,8 @@ fn send(
         let message = SendMessage {
             address,
             flags,
-            rights: core::mem::take(&mut rights),
+            rights: core::mem::take(&mut control.rights),
+            control: control.others.clone(),
         };
         let limit = || send_limit(&file);
         let sent = blocking(c.task, &file, nonblocking, limit, || match as_unix(&file) {
@@ -69,7 +67,7 @@ pub(in crate::syscall) fn sendto(
         address => Some(read_address(c, address, address_size)?),
     };
     let slices = UserSlices::one(buffer, size);
-    send(c, fd, slices, target.as_deref(), flags, Vec::new())
+    send(c, fd, slices, target.as_deref(), flags, Control::default())
 }
 
 pub(in crate::syscall) fn sendmsg(c: &mut Call<'_>, fd: u64, message: u64, flags: u64) -> Result {
@@ -79,14 +77,14 @@ pub(in crate::syscall) fn sendmsg(c: &mut Call<'_>, fd: u64, message: u64, flags
         address => Some(read_address(c, address, header.msg_namelen.into())?),
     };
     let slices = c.memory().read_iovecs(header.msg_iov, header.msg_iovlen)?;
-    let rights = read_rights(c, &header)?;
+    let control = read_control(c, &header)?;
     send(
         c,
         fd,
         slices,
         target.as_deref().filter(|a| !a.is_empty()),
         flags,
-        rights,
+        control,
     )
 }
 
