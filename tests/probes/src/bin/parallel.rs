@@ -3,11 +3,13 @@
 
 #![allow(unsafe_code, reason = "calls that no safe library offers, on purpose")]
 
-use probes::step;
+use probes::{checked, step};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use rustix::thread::futex::{self, Flags};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_getcpu, sched_setaffinity};
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, ExitCode};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::thread;
@@ -17,7 +19,14 @@ const ROUNDS: u32 = 2000;
 const PAIRS: usize = 4;
 const PAGE: usize = 4096;
 
-fn main() {
+fn main() -> ExitCode {
+    // As the program of one of its own children it only ends.
+    if let Some(status) = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse::<u8>().ok())
+    {
+        return ExitCode::from(status);
+    }
     step("futexes: pairs take turns", || pairs(futex_pair));
     step("pipes: pairs take turns", || pairs(pipe_pair));
     step("the same while threads move between processors", || {
@@ -32,6 +41,9 @@ fn main() {
         "what was made read-only is not written any more",
         protection,
     );
+    step("a process ends while its threads start others", endings);
+    step("threads that start programs at once", programs);
+    ExitCode::SUCCESS
 }
 
 /// Runs several pairs at once; the sum of their rounds.
@@ -155,6 +167,61 @@ fn pinned() -> io::Result<bool> {
         all &= thread.join().map_err(|_| io::Error::other("a panic"))??;
     }
     Ok(all)
+}
+
+/// Wait statuses of children that run `body`, those that are alike once.
+fn statuses(children: u32, body: impl Fn()) -> io::Result<Vec<i32>> {
+    let mut found = Vec::new();
+    for _ in 0..children {
+        // SAFETY: only threads that wait for nothing exist besides this one.
+        let child = checked(unsafe { libc::fork() })?;
+        if child == 0 {
+            body();
+            // SAFETY: ends the child, with a status that means that `body` came back.
+            unsafe { libc::_exit(99) };
+        }
+        let mut status = 0;
+        // SAFETY: the status is a place to write to.
+        checked(unsafe { libc::waitpid(child, &raw mut status, 0) })?;
+        found.push(libc::WEXITSTATUS(status));
+    }
+    found.dedup();
+    Ok(found)
+}
+
+/// A thread that starts another one, which does the same.
+fn start_another() {
+    // Where there are too many, there is one less.
+    drop(
+        thread::Builder::new()
+            .stack_size(64 << 10)
+            .spawn(start_another),
+    );
+}
+
+fn endings() -> io::Result<Vec<i32>> {
+    statuses(30, || {
+        for _ in 0..4 {
+            start_another();
+        }
+        thread::sleep(Duration::from_millis(2));
+        // SAFETY: ends the process, threads included.
+        unsafe { libc::_exit(5) };
+    })
+}
+
+fn programs() -> io::Result<Vec<i32>> {
+    let own = std::env::current_exe()?;
+    statuses(20, || {
+        let start = |_| {
+            let own = own.clone();
+            thread::spawn(move || Command::new(own).arg("7").exec())
+        };
+        let threads: Vec<_> = (0..4).map(start).collect();
+        for thread in threads {
+            drop(thread.join());
+        }
+    })
 }
 
 fn map(pages: usize) -> io::Result<*mut u8> {

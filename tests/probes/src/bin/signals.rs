@@ -293,7 +293,40 @@ fn read_late(flags: i32) -> io::Result<usize> {
     Ok(result?)
 }
 
+/// Reads from /dev/zero into one place again and again, 2 GiB in all; whether a signal ended it.
+fn long_read_ends_early() -> io::Result<bool> {
+    const PART: usize = 2 << 20;
+    let zero = std::fs::File::open("/dev/zero")?;
+    let mut buffer = vec![0_u8; PART];
+    let parts = [libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: PART,
+    }; 1000];
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&zero);
+    // SAFETY: all parts are the buffer, which is written to by this call only.
+    let count = unsafe { libc::readv(fd, parts.as_ptr(), 1000) };
+    Ok(count < 1000 * PART as isize)
+}
+
 fn interrupted_calls() {
+    step("a long read ends early", || {
+        install(libc::SIGUSR1, record, 0)?;
+        // SAFETY: only asks.
+        let reader = unsafe { libc::pthread_self() };
+        let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let over = done.clone();
+        let sender = thread::spawn(move || {
+            while !over.load(SeqCst) {
+                // SAFETY: the reader waits for this thread.
+                unsafe { libc::pthread_kill(reader, libc::SIGUSR1) };
+                thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let early = long_read_ends_early();
+        done.store(true, SeqCst);
+        sender.join().map_err(|_| io::ErrorKind::Other)?;
+        early
+    });
     step("a read without SA_RESTART", || read_late(0));
     step("a read with SA_RESTART", || read_late(libc::SA_RESTART));
     step("a poll is never restarted", || {
