@@ -16,3 +16,4 @@ mod releases;
 mod services;
 mod statuses;
 mod talk;
+mod wire;
