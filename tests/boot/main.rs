@@ -17,3 +17,4 @@ mod releases;
 mod services;
 mod statuses;
 mod talk;
+mod wire;

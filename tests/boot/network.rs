@@ -5,7 +5,10 @@ use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::process::{Command, Stdio};
 use std::thread;
-use tests::{image_with, output, release, succeed, unibeam};
+use tests::{image, output, release, succeed, unibeam};
+
+/// The example.
+pub(crate) const NET_CHECK: &str = "net_check";
 
 /// A server that sends back what it gets until the other side ends; gives its port.
 fn echo_stream(address: IpAddr) -> u16 {
@@ -44,10 +47,10 @@ fn lines(console: &str) -> Vec<&str> {
 
 /// What this host's Erlang prints.
 fn on_this_host() -> String {
-    let program = release("net_check").parent().unwrap().join("ebin");
+    let program = release(NET_CHECK).parent().unwrap().join("ebin");
     let mut erl = Command::new("erl");
     erl.arg("-noinput").arg("-pa").arg(program);
-    succeed(erl.args(["-s", "net_check", "main"]))
+    succeed(erl.args(["-s", NET_CHECK, "main"]))
 }
 
 /// What the guest prints, with further flags for `unibeam run`.
@@ -55,7 +58,7 @@ fn in_the_guest(flags: &[&str]) -> String {
     let mut command = unibeam();
     command
         .arg("run")
-        .arg(image_with("net_check", &[]))
+        .arg(image(NET_CHECK))
         .args(["--quiet", "--timeout", "240"])
         .args(flags)
         .env("UNIBEAM_ACCEL", "tcg")

@@ -234,7 +234,8 @@ impl Core {
         match traffic {
             Traffic::Tcp(segment) => self.tcp_ingress(link, frame, &segment),
             Traffic::Udp(arrival) => {
-                if !self.udp_ingress(link, &arrival) {
+                // Nobody complains about what was for many (RFC 1122 §3.2.2, RFC 4443 §2.4 e).
+                if !self.udp_ingress(link, &arrival) && arrival.local.addr.is_unicast() {
                     self.unmatched(link, frame);
                 }
             }

@@ -197,8 +197,11 @@ fn groups_are_joined_heard_and_left() {
 fn everyone_on_the_link_hears_all_nodes() {
     let mut world = world();
     let (a, b) = udp_pair(&world);
+    world.log = Some(Vec::new());
+    a.send_to(b"nobody", ALL_NODES, 54).unwrap();
     a.send_to(b"all", ALL_NODES, 53).unwrap();
     world.run(10);
+    assert_eq!(world.log.as_ref().unwrap().len(), 2, "no complaint");
     let (bytes, from) = b.receive_from(10).unwrap();
     assert_eq!(bytes, b"all");
     assert_eq!(from, SocketAddrV6::new(LINK_A, 1000, 0, 2).into());

@@ -2,19 +2,16 @@
 %% line, routers that advertise. They run if NET_CHECK is "TCP4,TCP6,UDP4" (ports on the host).
 -module(net_outside).
 
--export([steps/0]).
+-export([steps/1, serve/0]).
 
 %% The host as QEMU's user network shows it.
 -define(HOST4, {10, 0, 2, 2}).
 -define(HOST6, {16#fec0, 0, 0, 0, 0, 0, 0, 2}).
 
-steps() ->
-    case os:getenv("NET_CHECK") of
-        false -> [];
-        Text -> steps([list_to_integer(Port) || Port <- string:lexemes(Text, ",")])
-    end.
-
-steps([Tcp4, Tcp6, Udp4]) ->
+steps(false) ->
+    [];
+steps(Text) ->
+    [Tcp4, Tcp6, Udp4] = [list_to_integer(Port) || Port <- string:lexemes(Text, ",")],
     [{"outside: addresses", fun addresses/0},
      {"outside: TCP by IPv4", fun() -> echo(inet, ?HOST4, Tcp4) end},
      {"outside: TCP by IPv6", fun() -> echo(inet6, ?HOST6, Tcp6) end},
@@ -86,3 +83,24 @@ names() ->
      inet:gethostbyname("missing.test"),
      inet_db:res_option(nameservers),
      inet_res:lookup("four.test", in, a)].
+
+%% Sends back every line that comes to port 7 by either family, until one says that it is over.
+serve() ->
+    {ok, Listener} = gen_tcp:listen(7, [inet6, {ipv6_v6only, false}, {packet, line}, {active, false},
+                                        {reuseaddr, true}]),
+    io:format("net: serving~n"),
+    serve(Listener).
+
+serve(Listener) ->
+    {ok, Socket} = gen_tcp:accept(Listener),
+    case serve_lines(Socket) of
+        over -> over;
+        closed -> serve(Listener)
+    end.
+
+serve_lines(Socket) ->
+    case gen_tcp:recv(Socket, 0) of
+        {ok, "over\n"} -> over;
+        {ok, Line} -> ok = gen_tcp:send(Socket, Line), serve_lines(Socket);
+        {error, closed} -> closed
+    end.
