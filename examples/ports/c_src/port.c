@@ -112,14 +112,30 @@ static _Noreturn void multiply(int times)
         pause();
 }
 
+/* Takes a MiB; 0 if there is none. Volatile, or the compiler sees that nobody needs it. */
+static int take(void)
+{
+    volatile char *bytes = malloc(1 << 20);
+    for (int i = 0; bytes && i < 1 << 20; i += 4096)
+        bytes[i] = 1;
+    return bytes != NULL;
+}
+
 /* Takes memory until there is none. */
 static _Noreturn void hog(void)
 {
-    for (;;) {
-        char *bytes = malloc(1 << 20);
-        if (bytes)
-            memset(bytes, 1, 1 << 20);
-    }
+    for (;;)
+        take();
+}
+
+/* Takes some MiB, says so, and keeps them. */
+static _Noreturn void hold(int mebibytes)
+{
+    while (mebibytes > 0)
+        mebibytes -= take();
+    say(".");
+    for (;;)
+        pause();
 }
 
 /* Prints which descriptors are open, and the signals that are ignored or blocked. */
@@ -216,6 +232,8 @@ int main(int count, char **arguments)
         multiply(atoi(arguments[2]));
     if (strcmp(what, "hog") == 0)
         hog();
+    if (strcmp(what, "hold") == 0)
+        hold(atoi(arguments[2]));
     if (strcmp(what, "show") == 0)
         return show(count, arguments);
     if (strcmp(what, "inherited") == 0)

@@ -7,6 +7,8 @@
 
 %% Milliseconds that one answer may take on an emulated processor.
 -define(PATIENCE, 20000).
+%% MiB that the emulator takes beside a program that has nearly all.
+-define(HELD, 64).
 
 all() ->
     [{"arg0", fun arg0/0},
@@ -23,7 +25,8 @@ all() ->
      {"a program that may not be run", fun no_right/0},
      {"a script", fun script/0},
      {"a program that forks on", fun multiply/0},
-     {"a program that takes all memory", fun hog/0}].
+     {"a program that takes all memory", fun hog/0},
+     {"a program that holds memory which the emulator needs", fun hold/0}].
 
 arg0() ->
     equal(run(["arg0"], [{arg0, "another name"}]), {<<"another name\n">>, 0}).
@@ -147,3 +150,15 @@ hog() ->
     Result = run(["hog"], []),
     Still = run(["exit", "0"], []),
     equal({Result, Still}, {{<<>>, 128 + 9}, {<<>>, 0}}).
+
+%% The emulator takes far more than the program leaves: the program has to go.
+hold() ->
+    {ok, Text} = file:read_file("/proc/meminfo"),
+    {match, [Kilobytes]} = re:run(Text, "MemFree: *([0-9]+)", [{capture, all_but_first, list}]),
+    Free = list_to_integer(Kilobytes) div 1024,
+    Left = 8,
+    Port = open(["hold", integer_to_list(Free - Left)], [exit_status]),
+    Said = take(Port, 1),
+    Taken = [binary:copy(<<N>>, 1 bsl 20) || N <- lists:seq(1, ?HELD)],
+    Status = receive {Port, {exit_status, Number}} -> Number after ?PATIENCE -> timeout end,
+    equal({Said, length(Taken), Status}, {<<".">>, ?HELD, 128 + 9}).
