@@ -179,6 +179,13 @@ fn elixir_reads_its_environment_when_it_boots() {
 }
 
 #[test]
+fn elixirs_library_works() {
+    let flags = ["/bin/cat", "/bin/sh"].map(|program| format!("--add={program}"));
+    let image = image_with("elixir_check", &flags);
+    test_image(&image, &["--status", "0", "--expect", "elixir: 0 failed"]);
+}
+
+#[test]
 fn the_crypto_nif_works_and_the_release_ends_by_itself() {
     test(
         "crypto_check",

@@ -1,8 +1,6 @@
 //! How the machine ends (`boot_contract::status`).
 
 use alloc::format;
-use alloc::string::String;
-use alloc::sync::Arc;
 use core::fmt::{self, Display};
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -10,11 +8,11 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use boot_contract::events;
 use boot_contract::status::{EPITAPH, Ending};
 use linux_abi::layout::SigInfo;
-use linux_abi::raw::general::{SIGKILL, SIGTERM};
+use linux_abi::raw::general::SIGTERM;
 use machine::cpu::{CodeAddress, StoppedAt};
 use machine::dev::{power, power_button_pressed};
 
-use crate::task::{SignalTarget, Task, send_signal};
+use crate::task::{SignalTarget, send_signal};
 use crate::{console, event, files, task};
 
 fn end(ending: Ending, status: u32) -> ! {
@@ -46,22 +44,9 @@ pub(crate) fn bad_image(what: &str, error: impl Display) -> ! {
     end(Ending::BadImage, 0)
 }
 
-/// A task needs memory and there is none. The first process takes the machine with it; others
-/// are killed.
-pub(crate) fn out_of_memory(task: &Arc<Task>) {
-    let statistics = machine::mem::statistics();
-    console::log!(
-        "out of memory: {} of {} KiB free, wanted by {}[{}]; give the machine more memory",
-        statistics.free / 1024,
-        statistics.total / 1024,
-        String::from_utf8_lossy(&task.name()),
-        task.tid(),
-    );
-    if task.process().pid() == 1 {
-        end(Ending::OutOfMemory, 0);
-    }
-    let info = SigInfo::of_kernel(SIGKILL as i32);
-    send_signal(SignalTarget::Process(task.process()), info);
+/// The first process needs memory and there is none.
+pub(crate) fn out_of_memory() -> ! {
+    end(Ending::OutOfMemory, 0)
 }
 
 /// Somebody pressed the power button, perhaps: asks the first process to end, as an operating

@@ -10,6 +10,7 @@
 //! | [`task`], [`sched`], [`wait`], [`futex`] | threads and processes, who runs, who waits |
 //! | [`memory`], [`elf`] | mappings, page faults, access to process memory |
 //! | [`files`], [`devices`], [`proc`], [`tty`], [`timer_file`] | the file tree and what is in it |
+//! | [`load`], [`shortage`] | load averages; who pays when memory is short |
 //! | [`network`], [`random`], [`clock`], [`timers`], [`interrupts`] | glue to the machine |
 //!
 //! The kernel is not preempted and runs with interrupts off; a task gives up the CPU in
@@ -31,11 +32,13 @@ mod files;
 mod futex;
 mod host;
 mod interrupts;
+mod load;
 mod memory;
 mod network;
 mod proc;
 mod random;
 mod sched;
+mod shortage;
 pub mod start;
 mod syscall;
 mod task;

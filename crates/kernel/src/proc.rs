@@ -10,7 +10,7 @@ use vfs::{DynamicDirectory, DynamicEntry, Errno, FileKind, Producer, Tree};
 use crate::memory::{Backing, PAGE, Protection, Vma};
 use crate::sched::busy_time;
 use crate::task::{Process, all_processes, find_process, find_task};
-use crate::{clock, files, host};
+use crate::{clock, files, host, load};
 
 /// Nanoseconds in a tick of the times in /proc, of which 100 make a second.
 const TICK: u64 = clock::SECOND / 100;
@@ -126,7 +126,7 @@ impl DynamicDirectory for ProcRoot {
             b"meminfo" => text(memory_info),
             b"mounts" => text(|| "rootfs / rootfs rw 0 0\n".into()),
             b"filesystems" => text(|| "nodev\ttmpfs\n".into()),
-            b"loadavg" => text(|| format!("0.00 0.00 0.00 1/{} 1\n", all_processes().len())),
+            b"loadavg" => text(load_averages),
             b"uptime" => text(|| {
                 let hundredths = clock::now() / 10_000_000;
                 format!("{}.{:02} 0.00\n", hundredths / 100, hundredths % 100)
@@ -151,6 +151,15 @@ impl ToStringBytes for u32 {
     fn to_string_bytes(self) -> Vec<u8> {
         format!("{self}").into_bytes()
     }
+}
+
+fn load_averages() -> String {
+    let number = |average: u64| {
+        let hundredths = (average * 100) >> load::FRACTION_BITS;
+        format!("{}.{:02}", hundredths / 100, hundredths % 100)
+    };
+    let [one, five, fifteen] = load::averages().map(number);
+    format!("{one} {five} {fifteen} 1/{} 1\n", all_processes().len())
 }
 
 fn cpu_info() -> String {

@@ -3,6 +3,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bitflags::bitflags;
@@ -243,12 +244,17 @@ pub trait File: Any + Send + Sync {
         Err(Errno::EINVAL)
     }
 
-    /// Makes the size at least `end` bytes (fallocate(2) with mode 0).
+    /// Gives a range of bytes memory of its own, so that writing there cannot run out of it, and
+    /// makes the size at least its end unless `keep_size` (fallocate(2), modes 0 and
+    /// `FALLOC_FL_KEEP_SIZE`).
     ///
     /// # Errors
-    /// `ENODEV` for anything that is not a regular file, `EFBIG`.
-    fn extend(&self, _end: u64) -> Result<(), Errno> {
-        Err(Errno::ENODEV)
+    /// `ENODEV` for anything that is not a regular file, `ESPIPE` for streams, `EFBIG`, `ENOSPC`.
+    fn allocate(&self, _range: Range<u64>, _keep_size: bool) -> Result<(), Errno> {
+        Err(match self.stat().kind {
+            FileKind::Fifo => Errno::ESPIPE,
+            _ => Errno::ENODEV,
+        })
     }
 
     /// Where the next data (or hole) at or after `offset` starts (`SEEK_DATA`, `SEEK_HOLE`).
@@ -520,6 +526,23 @@ impl OpenFile {
             return Err(Errno::EINVAL);
         }
         self.file.truncate(size)
+    }
+
+    /// fallocate(2) of bytes from `offset` on.
+    ///
+    /// # Errors
+    /// `EBADF` if not open for writing, `EINVAL` for an empty range or one below zero, else what
+    /// the file says.
+    pub fn allocate(&self, offset: i64, length: i64, keep_size: bool) -> Result<(), Errno> {
+        let start = u64::try_from(offset).map_err(|_| Errno::EINVAL)?;
+        if length <= 0 {
+            return Err(Errno::EINVAL);
+        }
+        if !self.is_writable() {
+            return Err(Errno::EBADF);
+        }
+        let end = offset.checked_add(length).ok_or(Errno::EFBIG)?;
+        self.file.allocate(start..end.unsigned_abs(), keep_size)
     }
 }
 

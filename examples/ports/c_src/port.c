@@ -76,6 +76,68 @@ static int show(int count, char **arguments)
     return 0;
 }
 
+/* Copies descriptor 3 to descriptor 4, as with `nouse_stdio`. */
+static int echo_beside(void)
+{
+    char bytes[4096];
+    ssize_t count;
+    while ((count = read(3, bytes, sizeof bytes)) > 0)
+        if (write(4, bytes, count) != count)
+            return 99;
+    return count == 0 ? 0 : 98;
+}
+
+/* Prints how many arguments and variables there are, and how long they are together. */
+static int sizes(int count, char **arguments)
+{
+    size_t length = 0, variables = 0, all = 0;
+    for (int i = 2; i < count; i++)
+        length += strlen(arguments[i]);
+    for (char **variable = environ; *variable; variable++)
+        if (strncmp(*variable, "PORT_", 5) == 0) {
+            variables++;
+            all += strlen(*variable);
+        }
+    printf("%d %zu %zu %zu\n", count - 2, length, variables, all);
+    return 0;
+}
+
+/* Doubles itself, `times` times; all processes stay until they are killed. */
+static _Noreturn void multiply(int times)
+{
+    while (times-- > 0)
+        fork();
+    say(".");
+    for (;;)
+        pause();
+}
+
+/* Takes a MiB; 0 if there is none. Volatile, or the compiler sees that nobody needs it. */
+static int take(void)
+{
+    volatile char *bytes = malloc(1 << 20);
+    for (int i = 0; bytes && i < 1 << 20; i += 4096)
+        bytes[i] = 1;
+    return bytes != NULL;
+}
+
+/* Takes memory until there is none. */
+static _Noreturn void hog(void)
+{
+    for (;;)
+        take();
+}
+
+/* Takes some MiB, says so, and keeps them. */
+static _Noreturn void hold(int mebibytes)
+{
+    while (mebibytes > 0)
+        mebibytes -= take();
+    say(".");
+    for (;;)
+        pause();
+}
+
 /* Prints which descriptors are open, and the signals that are ignored or blocked. */
 static int inherited(void)
 {
@@ -160,6 +222,18 @@ int main(int count, char **arguments)
         deaf();
     if (strcmp(what, "daemon") == 0)
         return daemonise();
+    if (strcmp(what, "arg0") == 0)
+        return puts(arguments[0]) < 0;
+    if (strcmp(what, "beside") == 0)
+        return echo_beside();
+    if (strcmp(what, "sizes") == 0)
+        return sizes(count, arguments);
+    if (strcmp(what, "multiply") == 0)
+        multiply(atoi(arguments[2]));
+    if (strcmp(what, "hog") == 0)
+        hog();
+    if (strcmp(what, "hold") == 0)
+        hold(atoi(arguments[2]));
     if (strcmp(what, "show") == 0)
         return show(count, arguments);
     if (strcmp(what, "inherited") == 0)

@@ -12,7 +12,8 @@ stop(_State) ->
     ok.
 
 run() ->
-    Failed = [Name || {Name, Check} <- ports_check:all() ++ ports_leak:all(), not report(Name, Check)],
+    Checks = ports_check:all() ++ ports_options:all() ++ ports_leak:all(),
+    Failed = [Name || {Name, Check} <- Checks, not report(Name, Check)],
     io:format("ports: ~b failed~n", [length(Failed)]),
     init:stop(length(Failed)),
     receive after infinity -> ok end.

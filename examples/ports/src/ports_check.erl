@@ -1,7 +1,7 @@
 %% Ports, os:cmd and the native resolver: what programs outside the emulator are used for.
 -module(ports_check).
 
--export([all/0, program/0, run/2]).
+-export([all/0, equal/2, gone/2, open/2, program/0, run/2, take/2]).
 
 %% Milliseconds that one answer may take on an emulated processor.
 -define(PATIENCE, 20000).

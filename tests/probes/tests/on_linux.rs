@@ -51,5 +51,5 @@ macro_rules! families {
     };
 }
 families!(
-    epoll files inet jobs local memory parallel pipes processes signals sockets threads time wakeups
+    epoll files inet jobs local memory parallel pipes processes signals sockets stores threads time wakeups
 );

@@ -183,22 +183,14 @@ pub(super) fn ftruncate(c: &mut Call<'_>, fd: u64, size: u64) -> Result {
     Ok(0)
 }
 
-/// fallocate(2): the plain mode makes the file at least as long; pages come when written.
+/// fallocate(2): allocation only; nothing is punched, collapsed or zeroed.
 pub(super) fn fallocate(c: &mut Call<'_>, fd: u64, mode: u64, offset: u64, size: u64) -> Result {
     let file = c.file(fd)?;
-    let end = (offset as i64)
-        .checked_add(size as i64)
-        .ok_or(Errno::EFBIG)?;
-    if (offset as i64) < 0 || (size as i64) <= 0 {
-        return Err(Errno::EINVAL);
-    }
     let keep_size = u64::from(raw::FALLOC_FL_KEEP_SIZE);
     if mode & !keep_size != 0 {
         return Err(Errno::EOPNOTSUPP);
     }
-    if mode & keep_size == 0 && file.file().stat().size < end as u64 {
-        file.truncate(end)?;
-    }
+    file.allocate(offset as i64, size as i64, mode & keep_size != 0)?;
     Ok(0)
 }
 
@@ -353,6 +345,14 @@ fn set_lock(c: &Call<'_>, fd: u64, command: u32, address: u64) -> Result {
     let (wanted, unlock) = record(c, &file, command, &lock)?;
     let inode = file.file().inode().ok_or(Errno::EBADF)?;
     let locks = inode.locks();
+    let allowed = match lock.l_type as u32 {
+        raw::F_RDLCK => file.is_readable(),
+        raw::F_WRLCK => file.is_writable(),
+        _ => true,
+    };
+    if !allowed {
+        return Err(Errno::EBADF);
+    }
     if unlock {
         locks.unlock_record(wanted.owner, wanted.start, wanted.last);
         return Ok(0);

@@ -4,12 +4,12 @@ use alloc::sync::Arc;
 
 use linux_abi::Errno;
 use linux_abi::raw::general as raw;
-use machine::mem::statistics;
 use vfs::{FileKind, OpenFile};
 
 use super::{Call, Result};
 use crate::files;
 use crate::memory::{Backing, PAGE, Placement, Protection, page_up};
+use crate::shortage::afford;
 
 const MAP_SHARED: u64 = raw::MAP_SHARED as u64;
 const MAP_TYPE: u64 = raw::MAP_TYPE as u64;
@@ -48,7 +48,7 @@ pub(super) fn mmap(
     }
     let backing = if flags & MAP_ANONYMOUS != 0 {
         if protection.contains(Protection::WRITE) && flags & MAP_NORESERVE == 0 {
-            afford(size)?;
+            afford(c.task, size)?;
         }
         anonymous(shared, size)?
     } else {
@@ -74,19 +74,6 @@ pub(super) fn mmap(
         memory.populate(start, size);
     }
     Ok(start)
-}
-
-/// Refuses memory that is not there, so that the BEAM can say what it wanted it for before it
-/// ends, instead of the machine ending at the first touch. Small pieces are promised beyond what
-/// is there, as by Linux (Documentation/mm/overcommit-accounting.rst, mode 0).
-///
-/// # Errors
-/// `ENOMEM`.
-fn afford(size: u64) -> Result<()> {
-    if size > statistics().free {
-        return Err(Errno::ENOMEM);
-    }
-    Ok(())
 }
 
 /// Anonymous shared memory is a file without a name, so that children share its pages.
@@ -143,7 +130,7 @@ pub(super) fn mremap(
     if flags & !(MREMAP_MAYMOVE | MREMAP_FIXED) != 0 || fixed && !may_move {
         return Err(Errno::EINVAL);
     }
-    afford(new_size.saturating_sub(old_size))?;
+    afford(c.task, new_size.saturating_sub(old_size))?;
     let target = fixed.then_some(new_address);
     c.memory()
         .lock()
@@ -154,7 +141,7 @@ pub(super) fn brk(c: &mut Call<'_>, address: u64) -> Result {
     let memory = c.memory();
     let mut map = memory.lock();
     let now = map.set_brk(0);
-    match afford(address.saturating_sub(now)) {
+    match afford(c.task, address.saturating_sub(now)) {
         Ok(()) => Ok(map.set_brk(address)),
         Err(_) => Ok(now),
     }

@@ -6,7 +6,7 @@ use linux_abi::raw::general as raw;
 
 use super::{Call, Result};
 use crate::task::all_processes;
-use crate::{clock, host, random};
+use crate::{clock, host, load, random};
 
 /// Release that programs see: high enough for every C library in use.
 const LINUX_RELEASE: &str = "6.1.0-unibeam";
@@ -42,6 +42,8 @@ pub(super) fn sysinfo(c: &mut Call<'_>, to: u64) -> Result {
         uptime: (clock::now() / clock::SECOND) as i64,
         totalram: memory.total,
         freeram: memory.free,
+        // Of 16 bits behind the point (SI_LOAD_SHIFT).
+        loads: load::averages().map(|average| average << (16 - load::FRACTION_BITS)),
         procs: all_processes().len() as u16,
         mem_unit: 1,
         ..SysInfo::default()

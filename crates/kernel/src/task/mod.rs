@@ -27,7 +27,7 @@ use crate::wait::WakeState;
 pub(crate) use clone::{CloneRequest, clone_task};
 pub(crate) use exec::{Program, create_process};
 pub(crate) use exit::{
-    WaitOptions, WaitTarget, child_info, exit_process, exit_thread, wait_for_child,
+    FIRST_PROCESS, WaitOptions, WaitTarget, child_info, exit_process, exit_thread, wait_for_child,
 };
 pub(crate) use process::{FileSystemContext, Process};
 pub(crate) use report::print_threads;

@@ -157,6 +157,11 @@ impl Process {
         *self.parent.lock() = Weak::new();
     }
 
+    /// Whether the process has been told to end, or has ended.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.lock().is_some()
+    }
+
     /// The memory.
     pub(crate) fn memory(&self) -> Arc<Memory> {
         Arc::clone(&self.memory.lock())

@@ -9,7 +9,7 @@ use machine::cpu::{ExceptionInfo, Trap, UserContext};
 
 use super::{Task, exit, signal};
 use crate::memory::Access;
-use crate::{ending, interrupts, sched, syscall};
+use crate::{interrupts, sched, shortage, syscall};
 
 /// A system call that a signal cut short, to be restarted where its rules say so.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +63,7 @@ fn page_fault(task: &Arc<Task>, context: &UserContext, address: u64, access: Acc
     let result = task.memory().lock().fault(address, access);
     let signal = match result {
         Ok(()) => return,
-        Err(Errno::ENOMEM) => return ending::out_of_memory(task),
+        Err(Errno::ENOMEM) => return shortage::out_of_memory(task),
         Err(Errno::EIO) => SigInfo::of_fault(raw::SIGBUS as i32, raw::BUS_ADRERR as i32, address),
         Err(Errno::EACCES) => {
             SigInfo::of_fault(raw::SIGSEGV as i32, raw::SEGV_ACCERR as i32, address)

@@ -101,7 +101,7 @@ impl Tree {
         let _changing = self.changes.lock();
         let parent = self.parent(base, path)?;
         let name = parent.new_name()?;
-        if parent.has_slash() || inode.stat().links == 0 {
+        if parent.has_slash() || !inode.may_get_name() {
             return Err(Errno::ENOENT);
         }
         if inode.is_directory() {

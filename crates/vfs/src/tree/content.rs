@@ -2,6 +2,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use core::ops::Range;
 
 use spin::{Mutex, RwLock};
 
@@ -169,15 +170,22 @@ impl Regular {
         Ok(())
     }
 
-    /// fallocate(2) without `FALLOC_FL_KEEP_SIZE`: makes the size at least `end`. Pages still
-    /// come when written.
-    pub(crate) fn extend(&self, end: u64) -> Result<(), Errno> {
-        if end > MAX_SIZE {
+    /// fallocate(2): gives all pages of the range memory, and makes the size at least its end
+    /// unless `keep_size`. What cannot be had is refused before it is tried, where that is known.
+    pub(crate) fn allocate(&self, range: Range<u64>, keep_size: bool) -> Result<(), Errno> {
+        if range.end > MAX_SIZE {
             return Err(Errno::EFBIG);
         }
+        let pages = range.start / PAGE_SIZE as u64..range.end.div_ceil(PAGE_SIZE as u64);
         let _writing = self.writing.lock();
-        let mut content = self.content.write();
-        content.size = content.size.max(end);
+        self.content.read().check_room(&pages)?;
+        for index in pages {
+            self.content.write().page_to_write(index)?;
+        }
+        if !keep_size {
+            let mut content = self.content.write();
+            content.size = content.size.max(range.end);
+        }
         Ok(())
     }
 
@@ -229,6 +237,17 @@ impl Content {
         page.write(0, self.base_of_page(index));
         self.pages.insert(index, page.clone());
         Ok(page)
+    }
+
+    /// Whether as many pages are left as `pages` still needs.
+    fn check_room(&self, pages: &Range<u64>) -> Result<(), Errno> {
+        let there = self.pages.range(pages.clone()).count() as u64;
+        let missing = pages.end - pages.start - there;
+        let left = self.budget.limit().saturating_sub(self.budget.used());
+        match missing <= left as u64 {
+            true => Ok(()),
+            false => Err(Errno::ENOSPC),
+        }
     }
 
     fn base_of_page(&self, index: u64) -> &'static [u8] {

@@ -3,12 +3,15 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::any::Any;
+use core::ops::Range;
 
 use super::Clock;
 use super::inode::{Inode, Node};
 use super::text_busy::WriteAccess;
 use super::walk::Site;
-use crate::{Errno, Events, Extent, File, PageMemory, Sink, Socket, Source, Stat, WaitQueue};
+use crate::{
+    Errno, Events, Extent, File, FileKind, PageMemory, Sink, Socket, Source, Stat, WaitQueue,
+};
 
 /// An open file of the tree. Regular files and directories are served by the inode itself;
 /// devices, FIFOs and generated files by the object that opening them made.
@@ -128,9 +131,12 @@ impl File for TreeFile {
         Ok(())
     }
 
-    fn extend(&self, end: u64) -> Result<(), Errno> {
-        let regular = self.inode.regular().ok_or(Errno::ENODEV)?;
-        regular.extend(end)?;
+    fn allocate(&self, range: Range<u64>, keep_size: bool) -> Result<(), Errno> {
+        let regular = self.inode.regular().ok_or(match self.inode.kind() {
+            FileKind::Fifo => Errno::ESPIPE,
+            _ => Errno::ENODEV,
+        })?;
+        regular.allocate(range, keep_size)?;
         self.inode.touch(self.clock.now());
         Ok(())
     }
@@ -178,7 +184,7 @@ pub(super) struct Snapshot(pub(super) Vec<u8>);
 
 impl File for Snapshot {
     fn stat(&self) -> Stat {
-        Stat::anonymous(crate::FileKind::Regular)
+        Stat::anonymous(FileKind::Regular)
     }
 
     fn is_seekable(&self) -> bool {

@@ -69,6 +69,8 @@ pub(crate) struct Attributes {
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) links: u64,
+    /// Whether a file without a name may get one: `O_TMPFILE` without `O_EXCL` (open(2)).
+    pub(crate) linkable: bool,
     pub(crate) atime: Timespec,
     pub(crate) mtime: Timespec,
     pub(crate) ctime: Timespec,
@@ -82,6 +84,7 @@ impl Attributes {
             uid: 0,
             gid: 0,
             links: 0,
+            linkable: false,
             atime: now,
             mtime: now,
             ctime: now,
@@ -249,10 +252,17 @@ impl Inode {
         });
     }
 
+    /// Whether link(2) may give the file a further name: one that lost its last does not come back.
+    pub(crate) fn may_get_name(&self) -> bool {
+        let attributes = self.attributes.lock();
+        attributes.links > 0 || attributes.linkable
+    }
+
     /// Counts a new name, at `now`.
     pub(crate) fn link(&self, now: Timespec) {
         self.update(|attributes| {
             attributes.links += 1;
+            attributes.linkable = false;
             attributes.ctime = now;
         });
     }

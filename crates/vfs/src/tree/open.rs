@@ -128,6 +128,8 @@ impl Tree {
         }
         self.lookup(base, path, Follow::Yes)?.directory()?;
         let inode = self.new_regular(&[], permissions);
+        let linkable = !flags.contains(OpenFlags::EXCL);
+        inode.update(|attributes| attributes.linkable = linkable);
         let file = self.file(inode, None, None, flags)?;
         Ok(OpenFile::new(file, flags))
     }
