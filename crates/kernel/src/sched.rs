@@ -124,9 +124,15 @@ impl Cpu {
             return None;
         }
         let mut tasks = self.tasks.lock();
-        let candidates = tasks.iter().enumerate().filter(|(_, task)| suits(task));
-        let (index, _) = candidates.min_by_key(|(_, task)| task.turn.since())?;
-        let task = tasks.remove(index);
+        // A plain loop: `min_by_key` moves each candidate several times, at every switch of tasks.
+        let (mut oldest, mut found) = (NEVER, None);
+        for (index, task) in tasks.iter().enumerate() {
+            let since = task.turn.since();
+            if since < oldest && suits(task) {
+                (oldest, found) = (since, Some(index));
+            }
+        }
+        let task = tasks.remove(found?);
         self.waiting.store(tasks.len(), Ordering::Relaxed);
         task
     }
