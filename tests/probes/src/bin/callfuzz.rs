@@ -549,7 +549,7 @@ fn show_processes() {
 /// What takes memory in the guest, in KiB.
 #[derive(Clone, Copy)]
 struct Held {
-    /// All together, without what the kernel keeps for the next time.
+    /// All together, without what the kernel keeps for the next time and what this process has.
     all: u64,
     /// Files in memory.
     files: u64,
@@ -582,8 +582,12 @@ impl Held {
             let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
             value.unwrap_or(0)
         };
+        // Pages, the second field.
+        let own = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let own = own.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+        let kept = field("SReclaimable:") + own.unwrap_or(0) * 4;
         Self {
-            all: field("MemTotal:") - field("MemFree:") - field("SReclaimable:"),
+            all: field("MemTotal:") - field("MemFree:") - kept,
             files: field("Shmem:"),
             heap: field("SUnreclaim:"),
             stacks: field("KernelStack:"),
