@@ -34,6 +34,9 @@ const TURN: u64 = 3_000_000;
 /// tasks that wake each other all the time need not change places at each wake-up.
 const MARGIN: u64 = 1_000_000;
 
+/// What is left of a turn that counts as over: the timer that ends a turn goes off that early.
+const LEAST: u64 = 50_000;
+
 /// The turn of a task.
 #[derive(Default)]
 pub(crate) struct Turn {
@@ -59,7 +62,7 @@ impl Turn {
     }
 
     fn renew_if_over(&self, used: u64, now: u64) {
-        if self.since() == 0 || self.left(used) == 0 {
+        if self.since() == 0 || self.left(used) < LEAST {
             self.renew(used, now);
         }
     }
@@ -156,12 +159,10 @@ impl Cpu {
     }
 
     /// Sees to it that this CPU's running task makes room for those that wait when its turn ends.
+    /// By an interrupt in any case: it may be in ring 3 before anyone looks at `give_way`.
     fn watch_turn(&self, now: u64) {
         let end = self.turn_end.load(Ordering::Relaxed);
-        match end <= now {
-            true => self.give_way.store(true, Ordering::Relaxed),
-            false => timers::set_slice(end.min(now + TURN)),
-        }
+        timers::set_slice(end.clamp(now + LEAST, now + TURN));
     }
 }
 

@@ -551,6 +551,8 @@ fn show_processes() {
 struct Held {
     /// All together, without what the kernel keeps for the next time.
     all: u64,
+    /// This process.
+    own: u64,
     /// Files in memory.
     files: u64,
     /// The kernel's heap.
@@ -563,13 +565,14 @@ impl Display for Held {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         let Self {
             all,
+            own,
             files,
             heap,
             stacks,
         } = self;
         write!(
             f,
-            "{all} KiB held: files {files}, kernel heap {heap}, kernel stacks {stacks}"
+            "{all} KiB held: process 1 {own}, files {files}, kernel heap {heap}, kernel stacks {stacks}"
         )
     }
 }
@@ -582,8 +585,12 @@ impl Held {
             let value = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
             value.unwrap_or(0)
         };
+        // Pages, the second field.
+        let own = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let own = own.split(' ').nth(1).and_then(|pages| pages.parse().ok());
         Self {
             all: field("MemTotal:") - field("MemFree:") - field("SReclaimable:"),
+            own: own.unwrap_or(0) * 4,
             files: field("Shmem:"),
             heap: field("SUnreclaim:"),
             stacks: field("KernelStack:"),
@@ -618,7 +625,7 @@ fn main() -> ExitCode {
         }
     }
     let after = Held::now();
-    let lost = after.all.saturating_sub(before.all);
+    let lost = (after.all + before.own).saturating_sub(before.all + after.own);
     let succeeded = board.succeeded.iter().filter(|n| n.load(Relaxed) > 0);
     println!(
         "callfuzz: seed {seed}: {rounds} rounds, {} calls, {} of them answered, {} KiB lost",
