@@ -44,7 +44,7 @@ pub(crate) fn open_connections() -> Vec<Figure> {
     OPEN.into_iter()
         .map(|open| {
             eprintln!("counting instructions of requests with {open} open connections");
-            load.grow_to(open).unwrap();
+            load.grow_to(open).unwrap_or_else(|error| panic!("{error}"));
             let [_, kernel] = cost(&mut server, &mut load, 1);
             let name = format!("request over one of {open} connections: kernel");
             Figure::new(name, kernel, "instructions")

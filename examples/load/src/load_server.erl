@@ -34,12 +34,10 @@ serve(Socket, Received) ->
     end.
 
 receive_more(Socket, Received) ->
-    ok = inet:setopts(Socket, [{active, once}]),
-    receive
-        {tcp, Socket, Data} when Received =:= <<>> -> serve(Socket, Data);
-        {tcp, Socket, Data} -> serve(Socket, <<Received/binary, Data/binary>>);
-        {tcp_closed, Socket} -> gen_tcp:close(Socket);
-        {tcp_error, Socket, _} -> gen_tcp:close(Socket)
+    case gen_tcp:recv(Socket, 0) of
+        {ok, Data} when Received =:= <<>> -> serve(Socket, Data);
+        {ok, Data} -> serve(Socket, <<Received/binary, Data/binary>>);
+        {error, _} -> gen_tcp:close(Socket)
     end.
 
 %% The path of the first request, and what follows the request.

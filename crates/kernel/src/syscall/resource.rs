@@ -10,7 +10,8 @@ use crate::{clock, host, load, random};
 
 /// Release that programs see: high enough for every C library in use.
 const LINUX_RELEASE: &str = "6.1.0-unibeam";
-/// Initial limit of open files, as with systemd's default hard limit.
+/// Limit of open files, soft and hard: about systemd's default hard limit. One program has the
+/// machine to itself, and ERTS takes the soft limit as it finds it.
 pub(crate) const OPEN_FILES: u64 = 65_536;
 
 pub(super) fn uname(c: &mut Call<'_>, to: u64) -> Result {
