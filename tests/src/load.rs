@@ -99,33 +99,23 @@ impl Load {
     /// # Errors
     /// A connection fails.
     pub fn open(port: u16, count: usize) -> Result<Self, LoadError> {
-        let connections = Vec::new();
-        let mut load = Self { port, connections };
-        load.grow_to(count)?;
-        Ok(load)
-    }
-
-    /// As [`open`](Self::open), for those that are missing to `count`.
-    ///
-    /// # Errors
-    /// A connection fails.
-    pub fn grow_to(&mut self, count: usize) -> Result<(), LoadError> {
-        while self.connections.len() < count {
-            let mut connection = Connection::open(self.port)?;
+        let connections = (0..count).map(|_| {
+            let mut connection = Connection::open(port)?;
             connection.fetch("/")?;
             connection.set_blocking(false)?;
-            self.connections.push(connection);
-        }
-        Ok(())
+            Ok(connection)
+        });
+        let connections = connections.collect::<Result<_, _>>()?;
+        Ok(Self { port, connections })
     }
 
-    /// Keeps the first `active` connections busy with requests for `path`, each with its next one
-    /// as soon as it has its answer.
+    /// Keeps all connections busy with requests for `path`, each with its next one as soon as it has
+    /// its answer.
     ///
     /// # Errors
     /// An answer is missing or wrong.
-    pub fn run(&mut self, active: usize, path: &str, until: Until) -> Result<Run, LoadError> {
-        let connections = &mut self.connections[..active];
+    pub fn run(&mut self, path: &str, until: Until) -> Result<Run, LoadError> {
+        let connections = &mut self.connections;
         let start = Instant::now();
         for connection in &mut *connections {
             connection.ask(path)?;

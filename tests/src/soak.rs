@@ -202,7 +202,7 @@ fn load_with(server: &mut Server, plan: &Plan, say: &mut dyn FnMut(String)) -> R
     let fresh = plan.requests / FRESH_SHARE;
     let kept = plan.requests - fresh;
     let run = server.check("requests over connections that stay open", |port| {
-        Load::open(port, plan.connections)?.run(plan.connections, "/", Until::Answers(kept))
+        Load::open(port, plan.connections)?.run("/", Until::Answers(kept))
     })?;
     say(format!(
         "{} requests over {} connections: {:.0} each second",
@@ -245,7 +245,7 @@ fn mix(port: u16, time: Duration) -> Result<u64, LoadError> {
     };
     let kept = || {
         let mut load = Load::open(port, MIXED_CONNECTIONS)?;
-        let run = load.run(MIXED_CONNECTIONS, "/", Until::Time(end))?;
+        let run = load.run("/", Until::Time(end))?;
         Ok(run.answered)
     };
     thread::scope(|scope| {

@@ -2,6 +2,7 @@
 %%
 %%   /               a few words
 %%   /proc/... and /sys/...   what the kernel says about itself
+%%   /open?N         opens N connections to this server and leaves them open
 %%   /ports?N        runs N shell commands, one after the other
 %%   /work           files, timers, processes and garbage
 %%   /collect        collects the garbage of all processes
@@ -14,6 +15,7 @@
 get(<<"/">>) -> ok(<<"Hello from unibeam\n">>);
 get(<<"/proc/", _/binary>> = Path) -> file(Path);
 get(<<"/sys/", _/binary>> = Path) -> file(Path);
+get(<<"/open?", Count/binary>>) -> open(binary_to_integer(Count));
 get(<<"/ports?", Count/binary>>) -> ports(binary_to_integer(Count));
 get(<<"/work">>) -> work();
 get(<<"/collect">>) -> collect();
@@ -27,6 +29,20 @@ file(Path) ->
         {ok, Content} -> ok(Content);
         {error, _} -> {<<"404 Not Found">>, <<>>}
     end.
+
+open(Count) ->
+    {ok, Port} = application:get_env(load, port),
+    Asker = self(),
+    Holder = spawn(fun() ->
+        Sockets = [connect(Port) || _ <- lists:seq(1, Count)],
+        Asker ! {open, self()},
+        receive close -> Sockets end
+    end),
+    receive {open, Holder} -> ok(<<"done\n">>) end.
+
+connect(Port) ->
+    {ok, Socket} = gen_tcp:connect({127, 0, 0, 1}, Port, [{active, false}]),
+    Socket.
 
 ports(Count) ->
     ["1\n" = os:cmd("echo 1") || _ <- lists:seq(1, Count)],
