@@ -37,7 +37,7 @@ pub mod clock;
 #[cfg(target_os = "none")]
 pub mod interrupt;
 #[cfg(target_os = "none")]
-mod net_card;
+pub mod net_card;
 #[cfg(target_os = "none")]
 mod physical;
 #[cfg(target_os = "none")]
