@@ -194,7 +194,13 @@ impl Core {
             self.ipv6.as_ref().and_then(|ipv6| ipv6.deadline),
             retry,
         ];
-        let next = deadlines.into_iter().flatten().min();
+        let mut next: Option<Instant> = None;
+        for at in deadlines {
+            next = match (next, at) {
+                (Some(next), Some(at)) => Some(next.min(at)),
+                (next, at) => next.or(at),
+            };
+        }
         let fired = core::mem::take(&mut self.timer_fired);
         if fired || next != self.deadline {
             self.deadline = next;
@@ -321,7 +327,7 @@ impl Core {
     /// Lets smoltcp send what concerns no socket.
     pub(crate) fn egress_nobody(&mut self) {
         if let Some(link) = &mut self.links.ethernet {
-            link.egress(self.now, &mut self.nobody);
+            link.egress_own(self.now, &mut self.nobody);
         }
     }
 
