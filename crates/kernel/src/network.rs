@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use boot_contract::events;
-use machine::dev::{NetCard, net_card as card};
+use machine::dev::{self, NetCard};
 use net::{Abilities, Config, NetDevice, NetStack, Offload, Platform};
 use spin::{Mutex, Once};
 use vfs::{Events, Waiter};
@@ -68,13 +68,13 @@ impl NetDevice for Device {
 }
 
 /// In the card's terms.
-fn card_offload(offload: Offload) -> card::Offload {
-    card::Offload {
-        checksum: offload.checksum.map(|checksum| card::Checksum {
+fn card_offload(offload: Offload) -> dev::Offload {
+    dev::Offload {
+        checksum: offload.checksum.map(|checksum| dev::Checksum {
             start: checksum.start,
             offset: checksum.offset,
         }),
-        segments: offload.segments.map(|segments| card::Segments {
+        segments: offload.segments.map(|segments| dev::Segments {
             is_ipv6: segments.is_ipv6,
             header: segments.header,
             payload: segments.payload,

@@ -37,7 +37,7 @@ pub mod clock;
 #[cfg(target_os = "none")]
 pub mod interrupt;
 #[cfg(target_os = "none")]
-pub mod net_card;
+mod net_card;
 #[cfg(target_os = "none")]
 mod physical;
 #[cfg(target_os = "none")]
@@ -50,6 +50,7 @@ mod start;
 pub mod timer;
 
 pub use rng::EntropySources;
+pub use virtio::{Abilities, Checksum, Offload, Segments};
 
 #[cfg(target_os = "none")]
 pub use interrupt::Irq;

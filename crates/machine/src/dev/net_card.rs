@@ -2,8 +2,7 @@
 
 use super::interrupt::{Irq, unmask};
 use super::virtio::probe::{Signal, connect};
-pub use super::virtio::{Abilities, Checksum, Offload, Segments};
-use super::virtio::{AnyTransport, Found, KernelHal, Net};
+use super::virtio::{Abilities, AnyTransport, Found, KernelHal, Net, Offload};
 
 /// A network card. Frames are Ethernet frames without checksum.
 pub struct NetCard {
