@@ -44,6 +44,11 @@ test:
 boot *FILTER:
     scripts/boot {{FILTER}}
 
+# A guest under load for long: `just soak --requests 500000 --cpus 2`
+[group('test')]
+soak *FLAGS:
+    scripts/soak {{FLAGS}}
+
 # Two images from copies of one release, with another clock, folder and umask, are the same bytes
 [group('test')]
 reproducible:

@@ -56,6 +56,7 @@ impl Guest {
             .arg("--")
             .args(link_args(package, bin, flags));
         scrub(&mut command);
+        command.envs(flags.profile.iter().copied());
         command.env("CARGO_ENCODED_RUSTFLAGS", self.encoded_flags(flags));
         let status = command.status()?;
         if !status.success() {

@@ -16,6 +16,7 @@ mod boot;
 mod build;
 mod linux;
 mod micro;
+mod requests;
 mod table;
 
 use table::Figure;
@@ -56,6 +57,11 @@ fn main() {
     }
     if wanted("micro") {
         figures.extend(micro::costs());
+    }
+    if wanted("requests") {
+        figures.extend(requests::instructions());
+        figures.extend(requests::open_connections());
+        figures.extend(requests::rates());
     }
     if arguments.iter().any(|word| word == "--json") {
         println!("{}", serde_json::to_string_pretty(&figures).unwrap());

@@ -15,6 +15,7 @@ mod otp;
 mod probes;
 mod releases;
 mod services;
+mod soak;
 mod statuses;
 mod talk;
 mod wire;

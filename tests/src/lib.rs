@@ -2,7 +2,9 @@
 //! them, each made once.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+pub mod load;
 mod program;
+pub mod soak;
 
 pub use program::{program, program_image};
 

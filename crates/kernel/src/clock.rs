@@ -38,6 +38,13 @@ pub(crate) fn now() -> u64 {
         .map_or(0, |parameters| parameters.monotonic(timestamp()))
 }
 
+/// What so many ticks of the time-stamp counter are in nanoseconds.
+pub(crate) fn of_ticks(ticks: u64) -> u64 {
+    PARAMETERS.get().map_or(0, |parameters| {
+        parameters.monotonic(parameters.tsc_base.wrapping_add(ticks)) - parameters.monotonic_base
+    })
+}
+
 /// Nanoseconds since 1970 (`CLOCK_REALTIME`).
 pub(crate) fn wall() -> u64 {
     now().wrapping_add_signed(wall_offset())

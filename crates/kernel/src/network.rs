@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use boot_contract::events;
-use machine::dev::NetCard;
-use net::{Config, NetDevice, NetStack, Platform};
+use machine::dev::{self, NetCard};
+use net::{Abilities, Config, NetDevice, NetStack, Offload, Platform};
 use spin::{Mutex, Once};
 use vfs::{Events, Waiter};
 
@@ -40,16 +40,45 @@ impl NetDevice for Device {
         self.0.mtu()
     }
 
-    fn receive(&mut self, f: &mut dyn FnMut(&[u8])) -> bool {
-        use core::sync::atomic::Ordering;
-        if INTERRUPTED.swap(false, Ordering::Relaxed) {
-            self.0.acknowledge_interrupt();
+    fn abilities(&self) -> Abilities {
+        let able = self.0.abilities();
+        Abilities {
+            checksums: able.checksums,
+            segments: able.segments,
+            longest: able.longest,
         }
-        self.0.receive(f)
     }
 
-    fn transmit(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> bool {
-        self.0.transmit(len, fill)
+    fn receive(&mut self, part: &mut dyn FnMut(&[u8])) -> Option<bool> {
+        use core::sync::atomic::Ordering;
+        if INTERRUPTED.load(Ordering::Relaxed) {
+            INTERRUPTED.store(false, Ordering::Relaxed);
+            self.0.acknowledge_interrupt();
+        }
+        self.0.receive(part)
+    }
+
+    fn transmit(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8]) -> Offload) -> bool {
+        self.0.transmit(len, |frame| card_offload(fill(frame)))
+    }
+
+    fn flush(&mut self) {
+        self.0.flush();
+    }
+}
+
+/// In the card's terms.
+fn card_offload(offload: Offload) -> dev::Offload {
+    dev::Offload {
+        checksum: offload.checksum.map(|checksum| dev::Checksum {
+            start: checksum.start,
+            offset: checksum.offset,
+        }),
+        segments: offload.segments.map(|segments| dev::Segments {
+            is_ipv6: segments.is_ipv6,
+            header: segments.header,
+            payload: segments.payload,
+        }),
     }
 }
 

@@ -9,7 +9,7 @@ use vfs::{DynamicDirectory, DynamicEntry, Errno, FileKind, Producer, Tree};
 
 use crate::memory::{Backing, PAGE, Protection, Vma};
 use crate::sched::busy_time;
-use crate::task::{Process, all_processes, find_process, find_task};
+use crate::task::{CpuTime, Process, all_processes, find_process, find_task};
 use crate::{clock, files, host, load};
 
 /// Nanoseconds in a tick of the times in /proc, of which 100 make a second.
@@ -30,6 +30,10 @@ pub(crate) fn add(tree: &Tree) -> Result<(), Errno> {
     ] {
         tree.add_generated(path.as_bytes(), fixed(content))?;
     }
+    tree.add_generated(
+        b"/sys/fs/cgroup/cpu.stat",
+        Arc::new(|| group_statistics().into_bytes()),
+    )?;
     add_processors(tree, machine::cpu::count())
 }
 
@@ -194,22 +198,46 @@ fn memory_info() -> String {
     )
 }
 
+/// The time of all processors since power-on: in ring 3 and in all, without that spent halted.
+fn busy() -> CpuTime {
+    let user = |process: &Arc<Process>| (process.cpu_time() + process.children_cpu_time()).user;
+    CpuTime {
+        total: (0..machine::cpu::count()).map(busy_time).sum(),
+        user: all_processes().iter().map(user).sum(),
+    }
+}
+
 fn statistics() -> String {
-    let now = clock::now();
-    let line = |name: &str, busy: u64, cpus: u64| {
-        let idle = (now * cpus).saturating_sub(busy) / TICK;
-        format!("{name} {} 0 0 {idle} 0 0 0 0 0 0\n", busy / TICK)
+    let (now, all) = (clock::now(), busy());
+    let line = |name: &str, user: u64, busy: u64, cpus: u64| {
+        let idle = (now * cpus).saturating_sub(busy);
+        let [user, system, idle] = [user, busy.saturating_sub(user), idle].map(|time| time / TICK);
+        format!("{name} {user} 0 {system} {idle} 0 0 0 0 0 0\n")
     };
-    let busy: Vec<u64> = (0..machine::cpu::count()).map(busy_time).collect();
-    let each: String = (0..)
-        .zip(&busy)
-        .map(|(number, &busy)| line(&format!("cpu{number}"), busy, 1))
+    // Time in ring 3 is not measured for each CPU: all are taken to have the same share of it.
+    let share =
+        |busy: u64| (u128::from(busy) * u128::from(all.user) / u128::from(all.total.max(1))) as u64;
+    let each: String = (0..machine::cpu::count())
+        .map(|number| (number, busy_time(number)))
+        .map(|(number, busy)| line(&format!("cpu{number}"), share(busy), busy, 1))
         .collect();
-    let all = line("cpu ", busy.iter().sum(), busy.len() as u64);
+    let sum = line("cpu ", all.user, all.total, machine::cpu::count() as u64);
     let boot = (clock::wall_offset().max(0) as u64) / clock::SECOND;
     format!(
-        "{all}{each}intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running 1\nprocs_blocked 0\n",
+        "{sum}{each}intr 0\nctxt 0\nbtime {boot}\nprocesses {}\nprocs_running 1\nprocs_blocked 0\n",
         all_processes().len()
+    )
+}
+
+/// The root group's file of this name (Linux: Documentation/admin-guide/cgroup-v2.rst): the times
+/// of /proc/stat, more precisely.
+fn group_statistics() -> String {
+    let busy = busy();
+    format!(
+        "usage_usec {}\nuser_usec {}\nsystem_usec {}\n",
+        busy.total / 1000,
+        busy.user / 1000,
+        busy.system() / 1000
     )
 }
 
@@ -363,16 +391,17 @@ fn state(process: &Process) -> (char, &'static str) {
 fn stat_line(process: &Process) -> String {
     let (size, resident) = sizes(process);
     let parent = process.parent_pid();
-    let name = process.name();
+    let (name, time) = (process.name(), process.cpu_time());
     format!(
-        "{} ({}) {} {parent} {} {} 0 -1 0 0 0 0 0 {} 0 0 0 20 0 {} 0 0 {size} {resident} \
+        "{} ({}) {} {parent} {} {} 0 -1 0 0 0 0 0 {} {} 0 0 20 0 {} 0 0 {size} {resident} \
          18446744073709551615{}\n",
         process.pid(),
         String::from_utf8_lossy(&name),
         state(process).0,
         process.group(),
         process.session(),
-        process.cpu_time() / TICK,
+        time.user / TICK,
+        time.system() / TICK,
         process.threads().len(),
         " 0".repeat(27),
     )

@@ -80,8 +80,8 @@ struct Cpu {
     turn_since: AtomicU64,
     /// When its turn will be used up.
     turn_end: AtomicU64,
-    /// How long tasks have run here.
-    busy: CpuClock,
+    /// Time spent halted.
+    halted: CpuClock,
     /// Runs when no task does.
     idle: Once<Arc<Thread>>,
 }
@@ -93,7 +93,7 @@ static CPUS: [Cpu; MAX_CPUS] = [const {
         give_way: AtomicBool::new(false),
         turn_since: AtomicU64::new(0),
         turn_end: AtomicU64::new(NEVER),
-        busy: CpuClock::new(),
+        halted: CpuClock::new(),
         idle: Once::new(),
     }
 }; MAX_CPUS];
@@ -262,21 +262,18 @@ fn begin(task: Option<&Arc<Task>>) {
 
 /// The current thread runs `task` from now on.
 pub(crate) fn started(task: &Task) {
-    let now = clock::now();
-    task.cpu.start(now);
-    this_cpu().busy.start(now);
+    task.cpu.start(clock::now());
 }
 
 /// The current thread does not run its task any more, for now.
 fn stopped(task: &Task) {
-    let now = clock::now();
-    task.cpu.stop(now);
-    this_cpu().busy.stop(now);
+    task.cpu.stop(clock::now());
 }
 
-/// How long tasks have run on CPU `number`, in nanoseconds.
+/// How long CPU `number` has not been halted, in nanoseconds.
 pub(crate) fn busy_time(number: usize) -> u64 {
-    CPUS[number].busy.at(clock::now())
+    let now = clock::now();
+    now.saturating_sub(CPUS[number].halted.at(now))
 }
 
 fn steal(own: usize) -> Option<Arc<Task>> {
@@ -385,7 +382,6 @@ pub(crate) fn block(current: &Arc<Task>) {
 
 /// Ends the current kernel thread; its task is in no queue any more.
 pub(crate) fn exit_current() -> ! {
-    this_cpu().busy.stop(clock::now());
     let next = thread_of(next());
     exit_to(next)
 }
@@ -402,7 +398,7 @@ pub(crate) fn idle() -> ! {
             IDLE.fetch_or(bit, Ordering::SeqCst);
             task = next();
             if task.is_none() {
-                wait_for_interrupt();
+                halt(&CPUS[number].halted);
             }
             IDLE.fetch_and(!bit, Ordering::SeqCst);
             interrupts::service();
@@ -411,4 +407,11 @@ pub(crate) fn idle() -> ! {
             switch(task);
         }
     }
+}
+
+/// Halts until an interrupt.
+fn halt(time: &CpuClock) {
+    time.start(clock::now());
+    wait_for_interrupt();
+    time.stop(clock::now());
 }

@@ -23,8 +23,6 @@ use crate::{
 
 /// Longest addition to the command line that QEMU may hand over.
 const EXTRA_MAX: usize = 16 * 1024;
-/// Descriptors that a new process may open.
-const OPEN_FILES: usize = 1024;
 
 /// The part of the command line that the kernel acts on (`boot_contract::cmdline`).
 #[derive(Default)]
@@ -177,7 +175,7 @@ fn start(mut init: Init, options: Options) {
 
 /// Standard input, output and error on the console.
 fn standard_files() -> Result<FdTable, Errno> {
-    let mut table = FdTable::new(OPEN_FILES);
+    let mut table = FdTable::new(syscall::OPEN_FILES as usize);
     let console = OpenFile::new(tty::console() as Arc<dyn File>, OpenFlags::RDWR);
     for _ in 0..3 {
         table.add(Arc::clone(&console), false)?;

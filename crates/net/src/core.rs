@@ -170,13 +170,20 @@ impl Core {
             let Some(frame) = self.links.loopback.outlet.next_looped() else {
                 return;
             };
-            self.ingress(LinkName::Loopback, &frame);
+            self.ingress(LinkName::Loopback, &frame, false);
             self.links.loopback.outlet.recycle(frame);
         }
     }
 
-    /// Tells the platform when to call again.
-    pub(crate) fn rearm(&mut self) {
+    /// Lets everything leave that was sent, and tells the platform when to call again.
+    pub(crate) fn finish(&mut self) {
+        if let Some(link) = &mut self.links.ethernet {
+            link.outlet.flush();
+        }
+        self.rearm();
+    }
+
+    fn rearm(&mut self) {
         let retry = (!self.blocked.is_empty()).then(|| self.now + DEVICE_RETRY);
         let dhcp = self.dhcp.as_ref().and_then(|dhcp| dhcp.deadline);
         let deadlines = [
@@ -187,7 +194,13 @@ impl Core {
             self.ipv6.as_ref().and_then(|ipv6| ipv6.deadline),
             retry,
         ];
-        let next = deadlines.into_iter().flatten().min();
+        let mut next: Option<Instant> = None;
+        for at in deadlines {
+            next = match (next, at) {
+                (Some(next), Some(at)) => Some(next.min(at)),
+                (next, at) => next.or(at),
+            };
+        }
         let fired = core::mem::take(&mut self.timer_fired);
         if fired || next != self.deadline {
             self.deadline = next;
@@ -199,15 +212,13 @@ impl Core {
     fn receive_frame(&mut self) -> bool {
         let mut frame = core::mem::take(&mut self.frame);
         frame.clear();
-        let received = match &mut self.links.ethernet {
-            Some(link) => link.outlet.receive(&mut frame),
-            None => false,
-        };
-        if received {
-            self.ingress(LinkName::Ethernet, &frame);
+        let ethernet = self.links.ethernet.as_mut();
+        let vouched = ethernet.and_then(|link| link.outlet.receive(&mut frame));
+        if let Some(vouched) = vouched {
+            self.ingress(LinkName::Ethernet, &frame, !vouched);
         }
         self.frame = frame;
-        received
+        vouched.is_some()
     }
 
     /// Offers what waits for the device again.
@@ -216,7 +227,7 @@ impl Core {
             return;
         };
         let was_blocked = link.outlet.is_blocked();
-        if link.outlet.flush() {
+        if link.outlet.retry() {
             // They are marked as waiting to send already.
             self.tcp.dirty.extend(self.blocked.drain(..));
             if was_blocked {
@@ -225,9 +236,10 @@ impl Core {
         }
     }
 
-    fn ingress(&mut self, link: LinkName, frame: &[u8]) {
+    /// Takes a frame in. `check`: nobody vouches for its checksums.
+    fn ingress(&mut self, link: LinkName, frame: &[u8], check: bool) {
         self.counters.frames += 1;
-        let traffic = demux::classify(link, frame, link == LinkName::Ethernet);
+        let traffic = demux::classify(link, frame, check);
         if link == LinkName::Ethernet && self.is_forged(&traffic) {
             return;
         }
@@ -252,9 +264,10 @@ impl Core {
                 if self.is_for_us(link, fragment.key.to)
                     && let Some(frame) = self.reassembly.add(self.now, &fragment)
                 {
-                    self.ingress(link, &frame);
+                    self.ingress(link, &frame, link == LinkName::Ethernet);
                 }
             }
+            Traffic::Damaged => {}
             Traffic::Dhcp | Traffic::Other => self.unmatched(link, frame),
         }
     }
@@ -314,7 +327,7 @@ impl Core {
     /// Lets smoltcp send what concerns no socket.
     pub(crate) fn egress_nobody(&mut self) {
         if let Some(link) = &mut self.links.ethernet {
-            link.egress(self.now, &mut self.nobody);
+            link.egress_own(self.now, &mut self.nobody);
         }
     }
 

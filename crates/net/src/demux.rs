@@ -44,6 +44,8 @@ pub(crate) enum Traffic<'a> {
     },
     /// A part of a packet.
     Fragment(Fragment<'a>),
+    /// A TCP segment or UDP datagram with a wrong checksum.
+    Damaged,
     /// Something smoltcp answers by itself, or drops.
     Other,
 }
@@ -73,7 +75,8 @@ pub(crate) struct Arrival<'a> {
     pub(crate) payload: &'a [u8],
 }
 
-/// Reads a frame of `link`. `check` says whether UDP checksums have to be verified here.
+/// Reads a frame of `link`. `check` says whether the checksums of TCP and UDP have to be verified
+/// here.
 pub(crate) fn classify(link: LinkName, frame: &[u8], check: bool) -> Traffic<'_> {
     let traffic = match link {
         LinkName::Loopback => classify_ip(frame, check),
@@ -136,7 +139,7 @@ fn classify_ipv4(frame: &[u8], start: usize, check: bool) -> Option<Traffic<'_>>
         });
     }
     match packet.next_header() {
-        IpProtocol::Tcp => segment(from, to, packet.payload()),
+        IpProtocol::Tcp => segment(from, to, packet.payload(), check),
         IpProtocol::Udp if check && !packet.verify_checksum() => None,
         IpProtocol::Udp => {
             let class = packet.dscp() << 2 | packet.ecn();
@@ -158,7 +161,7 @@ fn classify_ipv6(frame: &[u8], start: usize, check: bool) -> Option<Traffic<'_>>
     let packet = Ipv6Packet::new_checked(&frame[start..]).ok()?;
     let (from, to) = (packet.src_addr().into(), packet.dst_addr().into());
     match packet.next_header() {
-        IpProtocol::Tcp => segment(from, to, packet.payload()),
+        IpProtocol::Tcp => segment(from, to, packet.payload(), check),
         IpProtocol::Udp => {
             let about = (packet.hop_limit(), packet.traffic_class());
             arrival(from, to, about, packet.payload(), check)
@@ -228,8 +231,11 @@ fn sighting<'a>(
     }))
 }
 
-fn segment<'a>(from: IpAddress, to: IpAddress, payload: &[u8]) -> Option<Traffic<'a>> {
+fn segment<'a>(from: IpAddress, to: IpAddress, payload: &[u8], check: bool) -> Option<Traffic<'a>> {
     let tcp = TcpPacket::new_checked(payload).ok()?;
+    if check && !tcp.verify_checksum(&from, &to) {
+        return Some(Traffic::Damaged);
+    }
     Some(Traffic::Tcp(Segment {
         local: IpEndpoint::new(to, tcp.dst_port()),
         remote: IpEndpoint::new(from, tcp.src_port()),
@@ -257,7 +263,7 @@ fn arrival<'a>(
         _ => udp.verify_checksum(&from, &to),
     };
     if check && !is_sound() {
-        return None;
+        return Some(Traffic::Damaged);
     }
     if udp.dst_port() == DHCP_CLIENT_PORT && matches!(to, IpAddress::Ipv4(_)) {
         return Some(Traffic::Dhcp);

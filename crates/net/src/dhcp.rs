@@ -113,9 +113,8 @@ impl Core {
         let (Some(dhcp), Some(link)) = (dhcp, &mut links.ethernet) else {
             return;
         };
-        let sent = link.egress(*now, &mut dhcp.set);
+        let (sent, wanted) = link.egress(*now, &mut dhcp.set);
         dhcp.unresolved = sent.is_unresolved();
-        let wanted = link.deadline(*now, &dhcp.set);
         let soonest = *now + Duration::from_millis(if sent.exhausted { 1 } else { 100 });
         dhcp.deadline = wanted.map(|at| at.max(soonest));
         if let Some(lease) = dhcp.change() {

@@ -42,6 +42,7 @@ mod link;
 mod neighbour;
 mod netlink;
 
+mod offload;
 mod options;
 mod phy;
 mod platform;
@@ -57,5 +58,5 @@ pub use address::{AddressError, Family, emit_address, parse_address};
 pub use config::{Addressing, Addressing6, Config, NetworkStatus};
 pub use control::{Interface, readable_bytes};
 
-pub use platform::{NetDevice, Platform};
+pub use platform::{Abilities, Checksum, NetDevice, Offload, Platform, Segments};
 pub use stack::{Counters, NetStack};

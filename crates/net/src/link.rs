@@ -92,17 +92,28 @@ impl Link {
         self.interface.poll_ingress_single(now, &mut phy, set);
     }
 
-    /// Sends what the sockets of `set` have to send.
-    pub(crate) fn egress(&mut self, now: Instant, set: &mut SocketSet<'static>) -> Sent {
+    /// Sends what the sockets of `set` have to send; also tells when they want this again.
+    pub(crate) fn egress(
+        &mut self,
+        now: Instant,
+        set: &mut SocketSet<'static>,
+    ) -> (Sent, Option<Instant>) {
         let mut phy = Phy::new(&mut self.outlet, None);
-        // Each round sends at most one packet per socket.
-        while self.interface.poll_egress(now, &mut phy, set) != PollResult::None {}
-        phy.sent
+        // Each round sends at most one packet per socket. Asking when is cheaper than trying.
+        loop {
+            let next = self.interface.poll_at(now, set);
+            if next.is_none_or(|at| at > now)
+                || self.interface.poll_egress(now, &mut phy, set) == PollResult::None
+            {
+                return (phy.sent, next);
+            }
+        }
     }
 
-    /// When the sockets of `set` want [`egress`](Self::egress) again.
-    pub(crate) fn deadline(&mut self, now: Instant, set: &SocketSet<'static>) -> Option<Instant> {
-        self.interface.poll_at(now, set)
+    /// Sends what concerns the interface rather than a socket.
+    pub(crate) fn egress_own(&mut self, now: Instant, nobody: &mut SocketSet<'static>) {
+        let mut phy = Phy::new(&mut self.outlet, None);
+        while self.interface.poll_egress(now, &mut phy, nobody) != PollResult::None {}
     }
 
     /// The hardware address; zero on the loopback interface.

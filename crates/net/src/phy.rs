@@ -5,11 +5,14 @@ use alloc::collections::VecDeque;
 use alloc::vec;
 use alloc::vec::Vec;
 
+use core::num::{NonZeroU16, NonZeroUsize};
+
 use smoltcp::phy::{Checksum, ChecksumCapabilities, DeviceCapabilities, Medium};
-use smoltcp::phy::{Device, RxToken, TxToken};
+use smoltcp::phy::{Device, PacketMeta, RxToken, TxToken};
 use smoltcp::time::Instant;
 
-use crate::NetDevice;
+use crate::offload;
+use crate::platform::{Abilities, NetDevice, Offload};
 
 /// Length of an Ethernet header.
 pub(crate) const ETHERNET_HEADER: usize = 14;
@@ -31,7 +34,10 @@ pub(crate) enum Outlet {
     /// A device, and what it could not take yet.
     Device {
         device: Box<dyn NetDevice>,
-        backlog: VecDeque<Vec<u8>>,
+        abilities: Abilities,
+        backlog: VecDeque<(Vec<u8>, Offload)>,
+        /// Frames have been handed over that the device may not have been told of.
+        unflushed: bool,
     },
     /// Back to ourselves.
     Loopback {
@@ -43,8 +49,10 @@ pub(crate) enum Outlet {
 impl Outlet {
     pub(crate) fn device(device: Box<dyn NetDevice>) -> Self {
         Self::Device {
+            abilities: device.abilities(),
             device,
             backlog: VecDeque::new(),
+            unflushed: false,
         }
     }
 
@@ -61,27 +69,54 @@ impl Outlet {
     }
 
     /// Offers waiting frames to the device again; `false` if some still wait.
-    pub(crate) fn flush(&mut self) -> bool {
-        let Self::Device { device, backlog } = self else {
+    pub(crate) fn retry(&mut self) -> bool {
+        let Self::Device {
+            device,
+            backlog,
+            unflushed,
+            ..
+        } = self
+        else {
             return true;
         };
-        while let Some(frame) = backlog.front() {
-            if !device.transmit(frame.len(), &mut |buffer| buffer.copy_from_slice(frame)) {
+        while let Some((frame, offload)) = backlog.front() {
+            let mut fill = |buffer: &mut [u8]| {
+                buffer.copy_from_slice(frame);
+                *offload
+            };
+            if !device.transmit(frame.len(), &mut fill) {
                 return false;
             }
+            *unflushed = true;
             backlog.pop_front();
         }
         true
     }
 
-    /// Appends the next frame from the device to `frame`; `false` if there is none.
-    pub(crate) fn receive(&mut self, frame: &mut Vec<u8>) -> bool {
-        match self {
-            Self::Device { device, .. } => {
-                device.receive(&mut |bytes| frame.extend_from_slice(bytes))
-            }
-            Self::Loopback { .. } => false,
+    /// Lets everything leave that has been handed over.
+    pub(crate) fn flush(&mut self) {
+        if let Self::Device {
+            device, unflushed, ..
+        } = self
+            && core::mem::take(unflushed)
+        {
+            device.flush();
         }
+    }
+
+    /// Appends the next frame from the device to `frame`; whether the device vouches for its
+    /// checksums, or `None` if there is no frame.
+    pub(crate) fn receive(&mut self, frame: &mut Vec<u8>) -> Option<bool> {
+        let Self::Device {
+            device, unflushed, ..
+        } = self
+        else {
+            return None;
+        };
+        let vouched = device.receive(&mut |bytes| frame.extend_from_slice(bytes));
+        // The device is to have the frame's buffer back.
+        *unflushed |= vouched.is_some();
+        vouched
     }
 
     /// The next frame of the loopback queue.
@@ -103,6 +138,17 @@ impl Outlet {
 
     /// Sends a frame of `len` bytes that `fill` writes.
     pub(crate) fn send<R>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+        self.send_cut(len, None, fill)
+    }
+
+    /// As [`send`](Self::send); if `payload` is given, the device cuts the frame's TCP packet into
+    /// segments of that many bytes.
+    fn send_cut<R>(
+        &mut self,
+        len: usize,
+        payload: Option<NonZeroU16>,
+        fill: impl FnOnce(&mut [u8]) -> R,
+    ) -> R {
         match self {
             Self::Loopback { queue, spare } => {
                 let mut frame = spare.pop().unwrap_or_default();
@@ -111,7 +157,24 @@ impl Outlet {
                 queue.push_back(frame);
                 result
             }
-            Self::Device { device, backlog } => send_to_device(&mut **device, backlog, len, fill),
+            Self::Device {
+                device,
+                abilities,
+                backlog,
+                unflushed,
+            } => {
+                *unflushed = true;
+                let completes = abilities.checksums;
+                let fill = |frame: &mut [u8]| {
+                    let result = fill(frame);
+                    let offload = match completes {
+                        true => offload::prepare(frame, payload),
+                        false => Offload::default(),
+                    };
+                    (result, offload)
+                };
+                send_to_device(&mut **device, backlog, len, fill)
+            }
         }
     }
 
@@ -123,13 +186,22 @@ impl Outlet {
                 capabilities.max_transmission_unit = LOOPBACK_MTU;
                 capabilities.checksum = ChecksumCapabilities::ignored();
             }
-            Self::Device { device, .. } => {
+            Self::Device {
+                device, abilities, ..
+            } => {
                 capabilities.medium = Medium::Ethernet;
                 capabilities.max_transmission_unit = device.mtu() + ETHERNET_HEADER;
-                if device.verifies_checksums() {
-                    capabilities.checksum.tcp = Checksum::Tx;
-                    capabilities.checksum.udp = Checksum::Tx;
-                }
+                // Those of received frames are verified before smoltcp sees them (`demux`).
+                let checksum = match abilities.checksums {
+                    true => Checksum::None,
+                    false => Checksum::Tx,
+                };
+                capabilities.checksum.tcp = checksum;
+                capabilities.checksum.udp = checksum;
+                let longest = NonZeroUsize::new(abilities.longest);
+                let [v4, v6] = abilities.segments.map(|able| longest.filter(|_| able));
+                capabilities.segmentation.tcpv4 = v4;
+                capabilities.segmentation.tcpv6 = v6;
             }
         }
         capabilities
@@ -138,24 +210,27 @@ impl Outlet {
 
 fn send_to_device<R>(
     device: &mut dyn NetDevice,
-    backlog: &mut VecDeque<Vec<u8>>,
+    backlog: &mut VecDeque<(Vec<u8>, Offload)>,
     len: usize,
-    fill: impl FnOnce(&mut [u8]) -> R,
+    fill: impl FnOnce(&mut [u8]) -> (R, Offload),
 ) -> R {
     let mut fill = Some(fill);
     let mut result = None;
     if backlog.is_empty() {
         device.transmit(len, &mut |buffer| {
-            result = fill.take().map(|fill| fill(&mut buffer[..len]));
+            let filled = fill.take().map(|fill| fill(&mut buffer[..len]));
+            let (filled, offload) = filled.unzip();
+            result = filled;
+            offload.unwrap_or_default()
         });
     }
     match (result, fill) {
         (Some(result), _) => result,
         (None, Some(fill)) => {
             let mut frame = vec![0; len];
-            let result = fill(&mut frame);
+            let (result, offload) = fill(&mut frame);
             if backlog.len() < BACKLOG {
-                backlog.push_back(frame);
+                backlog.push_back((frame, offload));
             }
             result
         }
@@ -219,6 +294,7 @@ impl<'a> Device for Phy<'a> {
         let sender = Sender {
             outlet: self.outlet,
             sent: &mut self.sent,
+            payload: None,
         };
         Some((frame, sender))
     }
@@ -232,6 +308,7 @@ impl<'a> Device for Phy<'a> {
         Some(Sender {
             outlet: self.outlet,
             sent: &mut self.sent,
+            payload: None,
         })
     }
 
@@ -265,13 +342,19 @@ fn is_question(frame: &[u8]) -> bool {
 pub(crate) struct Sender<'a> {
     outlet: &'a mut Outlet,
     sent: &'a mut Sent,
+    /// Bytes of each segment that the device is to cut the packet into.
+    payload: Option<NonZeroU16>,
 }
 
 impl TxToken for Sender<'_> {
+    fn set_meta(&mut self, meta: PacketMeta) {
+        self.payload = meta.segmentation_offload_size;
+    }
+
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
         let is_device = matches!(self.outlet, Outlet::Device { .. });
         let sent = self.sent;
-        self.outlet.send(len, |buffer| {
+        self.outlet.send_cut(len, self.payload, |buffer| {
             let result = f(buffer);
             sent.packets += u32::from(!is_device || !is_question(buffer));
             result

@@ -147,7 +147,7 @@ impl NetStack {
             core.update_clock();
             let result = work(&mut core);
             core.settle();
-            core.rearm();
+            core.finish();
             (result, core.wakes.take())
         };
         wakes.deliver();
@@ -175,7 +175,7 @@ impl NetStack {
             core.update_clock();
             core.poll();
             core.settle();
-            core.rearm();
+            core.finish();
             let wakes = core.wakes.take();
             drop(core);
             wakes.deliver();

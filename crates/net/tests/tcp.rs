@@ -6,29 +6,7 @@ mod world;
 use std::net::Ipv4Addr;
 
 use vfs::{Errno, Events, Shutdown};
-use world::{AF_INET6, B, Bell, Handle, STREAM, World, pattern};
-
-/// Pushes `data` from one end to the other and checks what arrives.
-fn transfer(world: &mut World, from: &Handle, to: &Handle, data: &[u8]) {
-    let (mut sent, mut received) = (0, Vec::new());
-    let limit = world.clock.now() + 600_000_000;
-    while received.len() < data.len() {
-        if sent < data.len() {
-            match from.write(&data[sent..]) {
-                Ok(count) => sent += count,
-                Err(error) => assert_eq!(error, Errno::EAGAIN),
-            }
-        }
-        match to.read(4000) {
-            Ok(bytes) => received.extend(bytes),
-            Err(error) => {
-                assert_eq!(error, Errno::EAGAIN);
-                assert!(world.step(limit), "stalled after {} bytes", received.len());
-            }
-        }
-    }
-    assert!(received == data, "the content differs");
-}
+use world::{AF_INET6, B, Bell, Handle, STREAM, World, pattern, transfer};
 
 #[test]
 fn a_request_and_its_answer_cross_the_wire() {

@@ -25,6 +25,8 @@ use machine::cpu::UserContext;
 use spin::Mutex;
 use vfs::OpenFile;
 
+pub(crate) use resource::OPEN_FILES;
+
 use crate::memory::Memory;
 use crate::task::{Interrupted, Task};
 use crate::{clock, console};

@@ -9,8 +9,8 @@ use linux_abi::raw::general as raw;
 
 use super::{Call, Result, resource};
 use crate::task::{
-    CloneRequest, Process, Program, WaitOptions, WaitTarget, all_processes, child_info, clone_task,
-    exit_process, exit_thread, find_process, wait_for_child,
+    CloneRequest, CpuTime, Process, Program, WaitOptions, WaitTarget, all_processes, child_info,
+    clone_task, exit_process, exit_thread, find_process, wait_for_child,
 };
 
 /// Most arguments or environment strings of one call.
@@ -147,7 +147,7 @@ pub(super) fn waitid(
         c.write(info, &description)?;
     }
     if usage != 0 {
-        let time = waited.map_or(0, |waited| waited.cpu_time);
+        let time = waited.map_or_else(CpuTime::default, |waited| waited.cpu_time);
         c.write(usage, &resource::usage(time, 0))?;
     }
     Ok(0)

@@ -5,12 +5,13 @@ use linux_abi::layout::{RLimit, RUsage, SysInfo, TimeVal, Tms, UtsName, utsname_
 use linux_abi::raw::general as raw;
 
 use super::{Call, Result};
-use crate::task::all_processes;
+use crate::task::{CpuTime, all_processes};
 use crate::{clock, host, load, random};
 
 /// Release that programs see: high enough for every C library in use.
 const LINUX_RELEASE: &str = "6.1.0-unibeam";
-/// Initial limit of open files, as with systemd's default hard limit.
+/// Limit of open files, soft and hard: about systemd's default hard limit. One program has the
+/// machine to itself, and ERTS takes the soft limit as it finds it.
 pub(crate) const OPEN_FILES: u64 = 65_536;
 
 pub(super) fn uname(c: &mut Call<'_>, to: u64) -> Result {
@@ -115,13 +116,13 @@ pub(super) fn setrlimit(c: &mut Call<'_>, resource: u64, from: u64) -> Result {
     Ok(0)
 }
 
-/// getrusage(2): all time counts as that of the program, none as the kernel's.
+/// getrusage(2).
 pub(super) fn getrusage(c: &mut Call<'_>, who: u64, to: u64) -> Result {
     let process = c.task.process();
     let resident = || c.memory().lock().resident_pages();
     let usage = match who as i32 {
         RUSAGE_SELF => usage(process.cpu_time(), resident()),
-        RUSAGE_THREAD => usage(c.task.cpu.now(), resident()),
+        RUSAGE_THREAD => usage(c.task.cpu_time(), resident()),
         RUSAGE_CHILDREN => usage(process.children_cpu_time(), 0),
         _ => return Err(Errno::EINVAL),
     };
@@ -134,10 +135,11 @@ const RUSAGE_SELF: i32 = 0;
 const RUSAGE_THREAD: i32 = 1;
 const RUSAGE_CHILDREN: i32 = -1;
 
-/// The usage report for processor time in nanoseconds and memory in pages.
-pub(super) fn usage(time: u64, resident: usize) -> RUsage {
+/// The usage report for processor time and memory in pages.
+pub(super) fn usage(time: CpuTime, resident: usize) -> RUsage {
     RUsage {
-        ru_utime: TimeVal::from_nanoseconds(time),
+        ru_utime: TimeVal::from_nanoseconds(time.user),
+        ru_stime: TimeVal::from_nanoseconds(time.system()),
         ru_maxrss: resident as i64 * 4,
         ..RUsage::default()
     }
@@ -150,10 +152,12 @@ pub(super) fn times(c: &mut Call<'_>, to: u64) -> Result {
     let process = c.task.process();
     let ticks = |time: u64| (time / TICK) as i64;
     if to != 0 {
+        let (own, children) = (process.cpu_time(), process.children_cpu_time());
         let times = Tms {
-            tms_utime: ticks(process.cpu_time()),
-            tms_cutime: ticks(process.children_cpu_time()),
-            ..Tms::default()
+            tms_utime: ticks(own.user),
+            tms_stime: ticks(own.system()),
+            tms_cutime: ticks(children.user),
+            tms_cstime: ticks(children.system()),
         };
         c.write(to, &times)?;
     }

@@ -17,7 +17,7 @@ fn read_clock(c: &Call<'_>, id: u64) -> Result<u64> {
         | raw::CLOCK_MONOTONIC_RAW
         | raw::CLOCK_MONOTONIC_COARSE
         | raw::CLOCK_BOOTTIME => Ok(clock::now()),
-        raw::CLOCK_PROCESS_CPUTIME_ID => Ok(c.task.process().cpu_time()),
+        raw::CLOCK_PROCESS_CPUTIME_ID => Ok(c.task.process().cpu_time().total),
         raw::CLOCK_THREAD_CPUTIME_ID => Ok(c.task.cpu.now()),
         id if id & CPU_CLOCK != 0 => read_cpu_clock(id),
         _ => Err(Errno::EINVAL),
@@ -34,7 +34,7 @@ fn read_cpu_clock(id: u32) -> Result<u64> {
     let time = if id & PER_THREAD != 0 {
         find_task(number).map(|task| task.cpu.now())
     } else {
-        find_process(number).map(|process| process.cpu_time())
+        find_process(number).map(|process| process.cpu_time().total)
     };
     time.ok_or(Errno::EINVAL)
 }

@@ -11,7 +11,7 @@ use vfs::Events;
 
 use super::process::WaitStatus;
 use super::stop::{CONTINUED, STOPPED};
-use super::{Process, SignalSet, SignalTarget, Task, send_signal, table};
+use super::{CpuTime, Process, SignalSet, SignalTarget, Task, send_signal, table};
 use crate::{ending, files, futex};
 
 /// Number of the first process, with which the machine ends.
@@ -50,8 +50,8 @@ pub(crate) struct Waited {
     pub pid: u32,
     /// Its status, encoded as for wait4(2).
     pub status: WaitStatus,
-    /// Its processor time and that of its children, in nanoseconds.
-    pub cpu_time: u64,
+    /// Its processor time and that of its children.
+    pub cpu_time: CpuTime,
 }
 
 /// exit(2): the calling thread ends, with `code` if it is the last one.

@@ -34,9 +34,10 @@ pub(crate) use report::print_threads;
 pub(crate) use run::Interrupted;
 pub(crate) use signal::{AlternateStack, SignalSet, SignalTarget, restore_context, send_signal};
 pub(crate) use table::{all_processes, find_process, find_task};
-pub(crate) use usage::CpuClock;
+pub(crate) use usage::{CpuClock, CpuTime};
 
 use signal::TaskSignals;
+use usage::UserClock;
 
 /// A thread of a process.
 pub(crate) struct Task {
@@ -57,6 +58,8 @@ pub(crate) struct Task {
     pub(crate) turn: Turn,
     /// Processor time used.
     pub(crate) cpu: CpuClock,
+    /// The part of it in ring 3.
+    in_ring_3: UserClock,
     signals: Mutex<TaskSignals>,
     /// The thread was told to end (exit_group, exec by another thread).
     ending: AtomicBool,
@@ -101,6 +104,7 @@ impl Task {
             call: AtomicU64::new(u64::MAX),
             turn: Turn::default(),
             cpu: CpuClock::new(),
+            in_ring_3: UserClock::default(),
             signals: Mutex::new(signals),
             ending: AtomicBool::new(false),
             clear_child_tid: AtomicU64::new(0),

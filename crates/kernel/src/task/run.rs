@@ -39,7 +39,7 @@ pub(super) fn run(task: Arc<Task>, mut context: UserContext) {
 }
 
 fn step(task: &Arc<Task>, context: &mut UserContext) -> Option<Interrupted> {
-    match context.run() {
+    match task.in_ring_3.count(|| context.run()) {
         Trap::SystemCall => return syscall::serve(task, context),
         Trap::Interrupt => interrupts::service(),
         Trap::PageFault {

@@ -1,12 +1,50 @@
 //! Processor time used by threads and processes (getrusage(2), clock_gettime(2), times(2)).
 //!
-//! A thread's clock runs from when it is switched to until it is switched from; ring 3 and the
-//! kernel's work for it are not told apart.
+//! A thread's clock runs from when it is switched to until it is switched from. The part of it that
+//! is spent in ring 3 is read from the time-stamp counter on the way in and out; the rest is the
+//! kernel's.
 
+use core::iter::Sum;
+use core::ops::Add;
 use core::sync::atomic::{AtomicU64, Ordering};
+
+use machine::cpu::timestamp;
 
 use super::{Process, Task};
 use crate::clock;
+
+/// Processor time in nanoseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CpuTime {
+    /// All of it.
+    pub(crate) total: u64,
+    /// In ring 3.
+    pub(crate) user: u64,
+}
+
+impl CpuTime {
+    /// In the kernel.
+    pub(crate) fn system(self) -> u64 {
+        self.total.saturating_sub(self.user)
+    }
+}
+
+impl Add for CpuTime {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            total: self.total + other.total,
+            user: self.user + other.user,
+        }
+    }
+}
+
+impl Sum for CpuTime {
+    fn sum<I: Iterator<Item = Self>>(times: I) -> Self {
+        times.fold(Self::default(), Self::add)
+    }
+}
 
 /// Set while the clock runs.
 const RUNNING: u64 = 1 << 63;
@@ -49,39 +87,88 @@ impl CpuClock {
     }
 }
 
-/// The processor time of a process besides that of its living threads, in nanoseconds.
+/// The time of one thread in ring 3. Only the thread itself adds to it.
+#[derive(Default)]
+pub(crate) struct UserClock {
+    /// Ticks of the time-stamp counter.
+    ticks: AtomicU64,
+}
+
+impl UserClock {
+    /// Counts what `run` takes.
+    pub(super) fn count<R>(&self, run: impl FnOnce() -> R) -> R {
+        let before = timestamp();
+        let result = run();
+        let ticks = timestamp().wrapping_sub(before);
+        let so_far = self.ticks.load(Ordering::Relaxed);
+        self.ticks.store(so_far + ticks, Ordering::Relaxed);
+        result
+    }
+}
+
+impl Task {
+    /// Processor time used up to now; in ring 3, up to when the thread last left it.
+    pub(crate) fn cpu_time(&self) -> CpuTime {
+        CpuTime {
+            total: self.cpu.now(),
+            user: clock::of_ticks(self.in_ring_3.ticks.load(Ordering::Relaxed)),
+        }
+    }
+}
+
+/// A [`CpuTime`] that several may add to.
+#[derive(Default)]
+struct CpuSum {
+    total: AtomicU64,
+    user: AtomicU64,
+}
+
+impl CpuSum {
+    fn add(&self, time: CpuTime) {
+        self.total.fetch_add(time.total, Ordering::Relaxed);
+        self.user.fetch_add(time.user, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> CpuTime {
+        CpuTime {
+            total: self.total.load(Ordering::Relaxed),
+            user: self.user.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The processor time of a process besides that of its living threads.
 #[derive(Default)]
 pub(super) struct PastUsage {
     /// Of threads that have ended.
-    threads: AtomicU64,
+    threads: CpuSum,
     /// Of children that were waited for, with theirs.
-    children: AtomicU64,
+    children: CpuSum,
 }
 
 impl Process {
-    /// Processor time of all threads, past ones included, in nanoseconds.
-    pub(crate) fn cpu_time(&self) -> u64 {
+    /// Processor time of all threads, past ones included.
+    pub(crate) fn cpu_time(&self) -> CpuTime {
         // Under the lock a thread that ends counts in one of both sums.
         let threads = self.threads.lock();
-        let living: u64 = threads.iter().map(|task| task.cpu.now()).sum();
-        living + self.past.threads.load(Ordering::Relaxed)
+        let living: CpuTime = threads.iter().map(|task| task.cpu_time()).sum();
+        living + self.past.threads.get()
     }
 
-    /// Processor time of the children that were waited for, and theirs, in nanoseconds.
-    pub(crate) fn children_cpu_time(&self) -> u64 {
-        self.past.children.load(Ordering::Relaxed)
+    /// Processor time of the children that were waited for, and theirs.
+    pub(crate) fn children_cpu_time(&self) -> CpuTime {
+        self.past.children.get()
     }
 
     /// Takes over the time of a thread that ends; called with the list of threads locked.
     pub(super) fn add_past_thread(&self, task: &Task) {
-        self.past
-            .threads
-            .fetch_add(task.cpu.now(), Ordering::Relaxed);
+        self.past.threads.add(task.cpu_time());
     }
 
     /// Takes over the time of a child that was waited for.
     pub(super) fn add_past_child(&self, child: &Process) {
-        let time = child.cpu_time() + child.children_cpu_time();
-        self.past.children.fetch_add(time, Ordering::Relaxed);
+        self.past
+            .children
+            .add(child.cpu_time() + child.children_cpu_time());
     }
 }

@@ -50,6 +50,7 @@ mod start;
 pub mod timer;
 
 pub use rng::EntropySources;
+pub use virtio::{Abilities, Checksum, Offload, Segments};
 
 #[cfg(target_os = "none")]
 pub use interrupt::Irq;

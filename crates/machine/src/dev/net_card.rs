@@ -2,7 +2,7 @@
 
 use super::interrupt::{Irq, unmask};
 use super::virtio::probe::{Signal, connect};
-use super::virtio::{AnyTransport, Found, KernelHal, Net};
+use super::virtio::{Abilities, AnyTransport, Found, KernelHal, Net, Offload};
 
 /// A network card. Frames are Ethernet frames without checksum.
 pub struct NetCard {
@@ -48,21 +48,29 @@ impl NetCard {
         }
     }
 
-    /// Passes the next received frame to `consume`, in place; false when there is none.
-    pub fn receive(&mut self, consume: impl FnOnce(&[u8])) -> bool {
-        self.driver.receive(consume)
+    /// What may be left to the card.
+    pub fn abilities(&self) -> Abilities {
+        self.driver.abilities()
     }
 
-    /// Has `fill` write a frame of `length` bytes, in place, and sends it. False when no buffer is
-    /// free (an interrupt comes when one is) or the frame is longer than the card takes; `fill` is
-    /// not called then. `fill` must write all bytes: they hold an older frame.
-    pub fn transmit(&mut self, length: usize, fill: impl FnOnce(&mut [u8])) -> bool {
+    /// Passes the parts of the next received packet to `part`, in place; the answer is whether its
+    /// checksums are known to be right. `None` when there is no packet; an interrupt comes when
+    /// there is.
+    pub fn receive(&mut self, part: impl FnMut(&[u8])) -> Option<bool> {
+        self.driver.receive(part)
+    }
+
+    /// Has `fill` write a frame of `length` bytes, in place, and say what the card has to do with
+    /// it; [`flush`](Self::flush) sends it. False when no buffer is free (an interrupt comes when
+    /// one is) or the frame is longer than the card takes; `fill` is not called then. `fill` must
+    /// write all bytes: they hold an older frame.
+    pub fn transmit(&mut self, length: usize, fill: impl FnOnce(&mut [u8]) -> Offload) -> bool {
         self.driver.transmit(length, fill)
     }
 
-    /// Whether [`transmit`](Self::transmit) would find a buffer.
-    pub fn can_transmit(&mut self) -> bool {
-        self.driver.can_transmit()
+    /// Tells the card of all frames since the last time, and of the buffers that are free again.
+    pub fn flush(&mut self) {
+        self.driver.flush();
     }
 
     /// To be called once for each [`Irq::Network`], before looking for frames: tells the card that
@@ -72,11 +80,5 @@ impl NetCard {
             self.driver.acknowledge_interrupt();
             unmask(vector);
         }
-    }
-
-    /// Lets the card interrupt for received frames, or not. Frames that are already there when
-    /// interrupts are turned on raise none: look for them once more.
-    pub fn set_interrupts_enabled(&mut self, enabled: bool) {
-        self.driver.set_interrupts_enabled(enabled);
     }
 }

@@ -227,6 +227,11 @@ impl<P: Protocol> Socket for InetSocket<P> {
     }
 
     fn receive(&self, to: &mut dyn Sink, flags: RecvFlags) -> Result<Received, Errno> {
+        // A socket that can send and nothing else has no data, no end and no error. ERTS asks
+        // once more after each answer that it has sent.
+        if self.readiness.events() == Events::OUT && !flags.contains(RecvFlags::OOB) {
+            return Err(Errno::EAGAIN);
+        }
         self.stack
             .enter(|core| P::receive(core, self.id, to, flags))
     }

@@ -70,7 +70,7 @@ impl Core {
             flow.tcp_mut().abort();
         }
         counters.connection_polls += 1;
-        let sent = link.egress(*now, &mut flow.set);
+        let (sent, wanted) = link.egress(*now, &mut flow.set);
         if sent.exhausted && !core::mem::replace(&mut flow.dirty, true) {
             blocked.push(id);
         }
@@ -83,10 +83,17 @@ impl Core {
                 tcp.unresolved.push(id);
             }
         }
+        let wanted = wanted.map(|at| if at <= *now { *now + RETRY } else { at });
+        let wanted = wanted.into_iter().chain(flow.abandon_at).min();
+        tcp.timers.arm(id, &mut flow.timer, wanted);
+        // Nothing follows from sending as such, as a rule.
+        let state = flow.state();
+        if state == before && state == State::Established && flow.owner == Owner::File {
+            return;
+        }
         if self.tcp_is_unreachable(id) {
             return self.tcp_abort_connect(id, Errno::EHOSTUNREACH);
         }
-        self.tcp_schedule(id);
         self.tcp_advance(id, before, Cause::Egress);
     }
 
@@ -105,25 +112,6 @@ impl Core {
             block.inet.error = Some(error);
         }
         self.tcp_finish(id);
-    }
-
-    /// Arms the connection's timer.
-    fn tcp_schedule(&mut self, id: Id) {
-        let Self {
-            tcp, links, now, ..
-        } = self;
-        let Some(flow) = tcp.blocks.get_mut(id).and_then(Block::flow_mut) else {
-            return;
-        };
-        let Some(link) = links.get_mut(flow.link) else {
-            return;
-        };
-        let wanted = link.deadline(*now, &flow.set);
-        let wanted = wanted.map(|at| if at <= *now { *now + RETRY } else { at });
-        let wanted = wanted.into_iter().chain(flow.abandon_at).min();
-        let mut timer = flow.timer;
-        tcp.timers.arm(id, &mut timer, wanted);
-        flow.timer = timer;
     }
 
     /// Draws the consequences of a state change.

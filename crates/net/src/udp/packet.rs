@@ -87,9 +87,11 @@ impl Envelope {
         datagram: &mut [u8],
         identification: u32,
     ) {
-        let checksum = link.outlet.capabilities().checksum.udp.tx();
-        self.write_header(datagram, checksum);
         let room = link.ip_mtu().saturating_sub(self.ip_header());
+        // A device that completes checksums cannot do so for parts.
+        let is_whole = datagram.len() <= room;
+        let completes = !link.outlet.capabilities().checksum.udp.tx();
+        self.write_header(datagram, !(is_whole && completes));
         let step = match datagram.len() <= room {
             true => datagram.len(),
             false => self.part_room(room),

@@ -1,12 +1,17 @@
 //! Two machines on a simulated wire with virtual time and a fixed random seed.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+mod offload;
+
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use net::{Addressing, Config, NetDevice, NetStack, Platform, emit_address, parse_address};
+use net::{
+    Abilities, Addressing, Config, NetDevice, NetStack, Offload, Platform, emit_address,
+    parse_address,
+};
 use vfs::{Errno, Events, File, RecvFlags, SendMessage, SliceSource, Socket, VecSink, Waiter};
 
 pub(crate) const AF_INET: i32 = 2;
@@ -101,10 +106,20 @@ pub(crate) struct Port {
     pub(crate) received: Queue,
     pub(crate) sent: Queue,
     pub(crate) room: Arc<AtomicU32>,
+    taken: Arc<AtomicU32>,
+}
+
+impl Port {
+    /// How many frames the stack handed over, before they were cut.
+    pub(crate) fn handed_over(&self) -> u32 {
+        self.taken.load(Ordering::Relaxed)
+    }
 }
 
 struct TestDevice {
     mac: [u8; 6],
+    abilities: Abilities,
+    taken: Arc<AtomicU32>,
     received: Queue,
     sent: Queue,
     room: Arc<AtomicU32>,
@@ -119,19 +134,28 @@ impl NetDevice for TestDevice {
         1500
     }
 
-    fn receive(&mut self, f: &mut dyn FnMut(&[u8])) -> bool {
-        let frame = self.received.lock().unwrap().pop_front();
-        frame.map(|frame| f(&frame)).is_some()
+    fn abilities(&self) -> Abilities {
+        self.abilities
     }
 
-    fn transmit(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8])) -> bool {
+    fn receive(&mut self, part: &mut dyn FnMut(&[u8])) -> Option<bool> {
+        let frame = self.received.lock().unwrap().pop_front()?;
+        let (first, second) = frame.split_at(frame.len() / 2);
+        part(first);
+        part(second);
+        Some(false)
+    }
+
+    fn transmit(&mut self, len: usize, fill: &mut dyn FnMut(&mut [u8]) -> Offload) -> bool {
         if self.room.load(Ordering::Relaxed) == 0 {
             return false;
         }
         self.room.fetch_sub(1, Ordering::Relaxed);
         let mut frame = vec![0; len];
-        fill(&mut frame);
-        self.sent.lock().unwrap().push_back(frame);
+        let offload = fill(&mut frame);
+        self.taken.fetch_add(1, Ordering::Relaxed);
+        let frames = offload::finish(&frame, offload);
+        self.sent.lock().unwrap().extend(frames);
         true
     }
 }
@@ -145,14 +169,21 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new(clock: &Arc<Clock>, number: u8, config: Config) -> Self {
+        Self::with(clock, number, config, Abilities::default())
+    }
+
+    fn with(clock: &Arc<Clock>, number: u8, config: Config, abilities: Abilities) -> Self {
         let platform = TestPlatform::new(clock, 1000 + u32::from(number));
         let port = Port {
             received: Queue::default(),
             sent: Queue::default(),
             room: Arc::new(AtomicU32::new(u32::MAX)),
+            taken: Arc::default(),
         };
         let device = TestDevice {
             mac: [2, 0, 0, 0, 0, number],
+            abilities,
+            taken: port.taken.clone(),
             received: port.received.clone(),
             sent: port.sent.clone(),
             room: port.room.clone(),
@@ -217,11 +248,20 @@ impl World {
     }
 
     pub(crate) fn with(a: Config, b: Config) -> Self {
+        Self::between(a, b, Abilities::default())
+    }
+
+    /// Two machines whose cards can do something.
+    pub(crate) fn of(abilities: Abilities) -> Self {
+        Self::between(static_config(A), static_config(B), abilities)
+    }
+
+    fn between(a: Config, b: Config, abilities: Abilities) -> Self {
         let clock = Arc::new(Clock::default());
         clock.advance_to(1_000_000);
         Self {
-            a: Machine::new(&clock, 1, a),
-            b: Machine::new(&clock, 2, b),
+            a: Machine::with(&clock, 1, a, abilities),
+            b: Machine::with(&clock, 2, b, abilities),
             clock,
             loss_percent: 0,
             reorder_percent: 0,
@@ -327,6 +367,28 @@ impl World {
         let server = listener.accept().unwrap();
         (client, server)
     }
+}
+
+/// Pushes `data` from one end to the other and checks what arrives.
+pub(crate) fn transfer(world: &mut World, from: &Handle, to: &Handle, data: &[u8]) {
+    let (mut sent, mut received) = (0, Vec::new());
+    let limit = world.clock.now() + 600_000_000;
+    while received.len() < data.len() {
+        if sent < data.len() {
+            match from.write(&data[sent..]) {
+                Ok(count) => sent += count,
+                Err(error) => assert_eq!(error, Errno::EAGAIN),
+            }
+        }
+        match to.read(4000) {
+            Ok(bytes) => received.extend(bytes),
+            Err(error) => {
+                assert_eq!(error, Errno::EAGAIN);
+                assert!(world.step(limit), "stalled after {} bytes", received.len());
+            }
+        }
+    }
+    assert!(received == data, "the content differs");
 }
 
 /// An open socket, with shorthands.

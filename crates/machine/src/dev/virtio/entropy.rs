@@ -6,7 +6,8 @@ use virtio_drivers::transport::Transport;
 use virtio_drivers::{Hal, Result};
 
 use super::super::instructions::pause;
-use super::channel::{Channel, Direction, Shape};
+use super::ring::Direction;
+use super::slots::{Shape, Slots};
 
 const QUEUE: u16 = 0;
 /// Bytes asked for at once.
@@ -17,8 +18,10 @@ const PATIENCE: u32 = 50_000_000;
 const SHAPE: Shape = Shape {
     queue: QUEUE,
     direction: Direction::FromDevice,
-    buffers: 1,
-    size: BUFFER_SIZE as u16,
+    count: 1,
+    size: BUFFER_SIZE,
+    large_count: 0,
+    large_size: 0,
     split: 0,
 };
 
@@ -36,54 +39,40 @@ pub(crate) trait Entropy: Send {
     fn read(&mut self, out: &mut [u8]) -> usize;
 }
 
-/// Starts the device. Legacy devices fix the size of the queue, so it is taken as it is.
+/// Starts the device.
 ///
 /// # Errors
-/// When the size is none we know, or memory is out.
-pub(crate) fn entropy<H, T>(mut transport: T) -> Result<Box<dyn Entropy>>
+/// When the device has no queue, or memory is out.
+pub(crate) fn entropy<H, T>(transport: T) -> Result<Box<dyn Entropy>>
 where
     H: Hal + 'static,
     T: Transport + Send + 'static,
 {
-    let size = transport.max_queue_size(QUEUE);
-    match size {
-        64 if transport.requires_legacy_layout() => start::<H, T, 64>(transport),
-        128 if transport.requires_legacy_layout() => start::<H, T, 128>(transport),
-        256 if transport.requires_legacy_layout() => start::<H, T, 256>(transport),
-        _ => start::<H, T, 8>(transport),
-    }
+    Ok(Box::new(Device::<H, T>::new(transport)?))
 }
 
-fn start<H, T, const SIZE: usize>(transport: T) -> Result<Box<dyn Entropy>>
-where
-    H: Hal + 'static,
-    T: Transport + Send + 'static,
-{
-    Ok(Box::new(Device::<H, T, SIZE>::new(transport)?))
-}
-
-/// The order of the fields matters: the transport resets the device before the channel is freed.
-struct Device<H: Hal, T: Transport, const SIZE: usize> {
+/// The order of the fields matters: the transport resets the device before the buffer is freed.
+struct Device<H: Hal, T: Transport> {
     transport: T,
-    channel: Channel<H, SIZE>,
+    slots: Slots<H>,
 }
 
-impl<H: Hal, T: Transport, const SIZE: usize> Device<H, T, SIZE> {
+impl<H: Hal, T: Transport> Device<H, T> {
     fn new(mut transport: T) -> Result<Self> {
         transport.begin_init(Features::VERSION_1);
-        let channel = Channel::new(&mut transport, SHAPE)?;
+        let slots = Slots::new(&mut transport, SHAPE, false)?;
         transport.finish_init();
-        Ok(Self { transport, channel })
+        Ok(Self { transport, slots })
     }
 
     /// Asks the device for bytes and waits; returns how many are in the buffer. After a failure
     /// the only buffer stays with the device.
     fn request(&mut self) -> Option<(u16, usize)> {
-        let buffer = self.channel.buffers().take()?;
-        self.channel.lend(buffer, BUFFER_SIZE).ok()?;
-        self.channel.notify(&mut self.transport);
+        let slot = self.slots.take(BUFFER_SIZE)?;
+        self.slots.lend(slot);
+        self.slots.ring().notify(&mut self.transport);
         for _ in 0..PATIENCE {
-            if let Some(done) = self.channel.reclaim().ok()? {
+            if let Some(done) = self.slots.reclaim().ok()? {
                 return Some(done);
             }
             pause();
@@ -92,16 +81,16 @@ impl<H: Hal, T: Transport, const SIZE: usize> Device<H, T, SIZE> {
     }
 }
 
-impl<H: Hal, T: Transport + Send, const SIZE: usize> Entropy for Device<H, T, SIZE> {
+impl<H: Hal, T: Transport + Send> Entropy for Device<H, T> {
     fn read(&mut self, out: &mut [u8]) -> usize {
-        let Some((buffer, used)) = self.request() else {
+        let Some((slot, used)) = self.request() else {
             return 0;
         };
-        let bytes = &mut self.channel.buffers().bytes(buffer)[..used];
+        let bytes = &mut self.slots.bytes(slot)[..used];
         let count = used.min(out.len());
         out[..count].copy_from_slice(&bytes[..count]);
         bytes.fill(0);
-        self.channel.buffers().put(buffer);
+        self.slots.put(slot);
         count
     }
 }

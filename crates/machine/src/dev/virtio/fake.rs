@@ -1,5 +1,5 @@
-//! A virtio device for tests, stricter than real ones: what is shared with it is a copy, so a
-//! buffer that is not given back properly never arrives.
+//! A virtio device for tests, stricter than real ones: it touches nothing but memory that the driver
+//! allocated for devices, and nothing of that once it is given back.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::cell::RefCell;
@@ -11,14 +11,28 @@ use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Trans
 use virtio_drivers::{BufferDirection, Error, Hal, PAGE_SIZE, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use super::ring::EVENT_IDX;
+
 thread_local! {
-    /// Copies shared with the device: their contents by address.
-    static SHARED: RefCell<BTreeMap<PhysAddr, Box<[u8]>>> = const { RefCell::new(BTreeMap::new()) };
+    /// Memory for devices: sizes by address.
+    static ALLOCATED: RefCell<BTreeMap<PhysAddr, usize>> = const { RefCell::new(BTreeMap::new()) };
 }
 
-/// How many buffers the device has.
-pub(super) fn shared() -> usize {
-    SHARED.with_borrow(BTreeMap::len)
+/// Bytes that drivers have allocated for devices.
+pub(super) fn allocated() -> usize {
+    ALLOCATED.with_borrow(|pieces| pieces.values().sum())
+}
+
+fn check(address: u64, length: usize) {
+    ALLOCATED.with_borrow(|pieces| {
+        let piece = pieces.range(..=address).next_back();
+        let inside =
+            piece.is_some_and(|(start, size)| address + length as u64 <= start + *size as u64);
+        assert!(
+            inside,
+            "the device may not touch {length} bytes at {address:#x}"
+        );
+    });
 }
 
 /// Memory of the host; "physical" addresses are its own.
@@ -33,11 +47,15 @@ unsafe impl Hal for FakeHal {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         // SAFETY: the layout is not empty.
         let memory = NonNull::new(unsafe { alloc_zeroed(pages_layout(pages)) }).unwrap();
-        (memory.addr().get() as PhysAddr, memory)
+        let paddr = memory.addr().get() as PhysAddr;
+        ALLOCATED.with_borrow_mut(|pieces| pieces.insert(paddr, pages * PAGE_SIZE));
+        (paddr, memory)
     }
 
     unsafe fn dma_dealloc(paddr: PhysAddr, memory: NonNull<u8>, pages: usize) -> i32 {
         assert_eq!(paddr, memory.addr().get() as PhysAddr);
+        let size = ALLOCATED.with_borrow_mut(|pieces| pieces.remove(&paddr));
+        assert_eq!(size, Some(pages * PAGE_SIZE));
         // SAFETY: allocated by `dma_alloc` with the same layout.
         unsafe { dealloc(memory.as_ptr(), pages_layout(pages)) };
         0
@@ -47,27 +65,11 @@ unsafe impl Hal for FakeHal {
         panic!("the drivers map nothing")
     }
 
-    unsafe fn share(buffer: NonNull<[u8]>, direction: BufferDirection) -> PhysAddr {
-        // SAFETY: the driver says that the buffer is valid.
-        let bytes = unsafe { buffer.as_ref() };
-        let copy: Box<[u8]> = match direction {
-            BufferDirection::DeviceToDriver => vec![0xaa; bytes.len()].into(),
-            _ => bytes.into(),
-        };
-        let paddr = copy.as_ptr() as PhysAddr;
-        SHARED.with_borrow_mut(|shared| shared.insert(paddr, copy));
-        paddr
+    unsafe fn share(_: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
+        panic!("the drivers share nothing but what they allocated for it")
     }
 
-    unsafe fn unshare(paddr: PhysAddr, mut buffer: NonNull<[u8]>, direction: BufferDirection) {
-        let copy = SHARED.with_borrow_mut(|shared| shared.remove(&paddr));
-        let copy = copy.expect("the device has this buffer");
-        assert_eq!(copy.len(), buffer.len(), "given back as it was lent");
-        if direction != BufferDirection::DriverToDevice {
-            // SAFETY: the driver says that the buffer is valid and nobody else uses it.
-            unsafe { buffer.as_mut() }.copy_from_slice(&copy);
-        }
-    }
+    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
 }
 
 /// Where the driver put one queue.
@@ -106,11 +108,13 @@ impl Device {
     }
 
     fn read<T: Copy>(address: u64) -> T {
-        // SAFETY: addresses come from the driver's own queues, which are valid memory.
+        check(address, size_of::<T>());
+        // SAFETY: memory that the driver allocated, as was just checked.
         unsafe { (address as *const T).read_unaligned() }
     }
 
     fn write<T>(address: u64, value: T) {
+        check(address, size_of::<T>());
         // SAFETY: as in `read`.
         unsafe { (address as *mut T).write_unaligned(value) }
     }
@@ -137,9 +141,28 @@ impl Device {
         }
     }
 
-    /// Whether the driver wants an interrupt for used buffers.
+    /// Whether the driver wants an interrupt for the next used buffer.
     pub(super) fn may_interrupt(&self, index: usize) -> bool {
-        Self::read::<u16>(self.queues[index].driver) & 1 == 0
+        let queue = &self.queues[index];
+        if self.accepted & EVENT_IDX == 0 {
+            return Self::read::<u16>(queue.driver) & 1 == 0;
+        }
+        let event: u16 = Self::read(queue.driver + 4 + 2 * queue.size as u64);
+        event == queue.used
+    }
+
+    /// From now on the device wants to be notified, or not.
+    pub(super) fn want_notifications(&mut self, index: usize, wanted: bool) {
+        let queue = &self.queues[index];
+        if self.accepted & EVENT_IDX == 0 {
+            return Self::write(queue.device, u16::from(!wanted));
+        }
+        let event = if wanted {
+            queue.next
+        } else {
+            queue.next.wrapping_sub(1)
+        };
+        Self::write(queue.device + 4 + 8 * queue.size as u64, event);
     }
 
     /// Gives a chain back, of which `length` bytes are used.
@@ -157,22 +180,22 @@ impl Device {
     pub(super) fn gather(chain: &Chain) -> Vec<u8> {
         let parts = chain.1.iter().flat_map(|&(address, length, writable)| {
             assert!(!writable);
-            SHARED.with_borrow(|shared| shared[&address][..length].to_vec())
+            (0..length as u64).map(move |offset| Self::read(address + offset))
         });
         parts.collect()
     }
 
-    /// Writes `bytes` to the parts of a writable chain.
-    pub(super) fn scatter(chain: &Chain, mut bytes: &[u8]) {
+    /// Writes `bytes` to the parts of a writable chain; what does not fit is returned.
+    pub(super) fn scatter<'b>(chain: &Chain, mut bytes: &'b [u8]) -> &'b [u8] {
         for &(address, length, writable) in &chain.1 {
             assert!(writable);
             let (now, later) = bytes.split_at(length.min(bytes.len()));
-            SHARED.with_borrow_mut(|shared| {
-                shared.get_mut(&address).unwrap()[..now.len()].copy_from_slice(now);
-            });
+            for (offset, &byte) in now.iter().enumerate() {
+                Self::write(address + offset as u64, byte);
+            }
             bytes = later;
         }
-        assert!(bytes.is_empty(), "the buffer is too short");
+        bytes
     }
 }
 

@@ -1,48 +1,54 @@
 //! Network card (virtio 1.2 §5.1).
 //!
-//! One buffer holds the header and the frame, so a packet is never copied here: the caller reads
-//! and writes frames in place. Buffers are allocated once, and every received buffer goes back to
-//! the device as soon as its frame has been looked at.
+//! Frames are not copied here: the caller reads and writes them in place, behind the header.
+//! Buffers are allocated once; every received one goes back to the device as soon as it has been
+//! looked at, and sent ones are collected when the next frame is sent. Interrupts for sent frames
+//! stay off, except after a transmission failed for want of a buffer.
 //!
-//! Interrupts for sent frames stay off, except after a transmission failed for want of a buffer;
-//! sent buffers are collected when the next frame is sent.
-
-use alloc::boxed::Box;
+//! Where the device offers it, checksums are left to it, packets longer than a frame are left to it
+//! to be cut, and such packets are received as well, spread over several buffers.
 
 use virtio_drivers::transport::Transport;
 use virtio_drivers::{Hal, Result};
 
-use super::channel::{Channel, Direction, Shape};
+use super::header::{Arrival, HEADER, Offload, SHORT_HEADER};
+use super::ring::{Direction, EVENT_IDX};
+use super::slots::{Shape, Slots};
 
-/// Descriptors in each queue. Legacy devices fix the number; theirs is 256.
-pub(super) const QUEUE_SIZE: usize = 256;
-/// Buffers for each queue, of two descriptors at worst.
-const BUFFERS: u16 = 128;
-/// Bytes of a buffer; a device may fill 1526 (§5.1.6.3.1).
-const BUFFER_SIZE: usize = 2048;
+/// Buffers for each queue.
+pub(super) const BUFFERS: u16 = 128;
+/// Bytes of a buffer; a device may fill 1526 without offloads (§5.1.6.3.1).
+pub(super) const BUFFER_SIZE: usize = 2048;
+/// Buffers for packets that the device cuts, and their size. They hold what TCP has to send at a
+/// time, which is 16 KiB unless a program asks for larger buffers.
+const LARGE_BUFFERS: u16 = 8;
+const LARGE_BUFFER_SIZE: usize = 32 << 10;
 
 const RECEIVE: u16 = 0;
 const TRANSMIT: u16 = 1;
 
 // Feature bits (§5.1.3, §6).
+const CSUM: u64 = 1 << 0;
+const GUEST_CSUM: u64 = 1 << 1;
 const MTU: u64 = 1 << 3;
 const MAC: u64 = 1 << 5;
+const GUEST_TSO: u64 = 1 << 7 | 1 << 8;
+const HOST_TSO4: u64 = 1 << 11;
+const HOST_TSO6: u64 = 1 << 12;
+const MRG_RXBUF: u64 = 1 << 15;
 const ANY_LAYOUT: u64 = 1 << 27;
 const VERSION_1: u64 = 1 << 32;
-const SUPPORTED: Features = Features::from_bits_retain(MTU | MAC | ANY_LAYOUT | VERSION_1);
 
 // Device configuration (§5.1.4).
 const CONFIG_MAC: usize = 0;
 const CONFIG_MTU: usize = 10;
 
-/// Bytes of the header before each frame, and without VERSION_1 (§5.1.6).
-const HEADER: usize = 12;
-const LEGACY_HEADER: usize = 10;
-
 /// Largest payload of a frame where the device names none, or a larger one.
 const ETHERNET_MTU: usize = 1500;
 /// Bytes of a frame beyond its payload: addresses, type, and a VLAN tag.
 const ETHERNET_HEADER: usize = 18;
+
+const _: () = assert!(ETHERNET_MTU + ETHERNET_HEADER + HEADER <= BUFFER_SIZE);
 
 bitflags::bitflags! {
     #[derive(Debug)]
@@ -51,14 +57,39 @@ bitflags::bitflags! {
     }
 }
 
+/// What we take of what a device offers. Features that need others are not taken without them
+/// (§5.1.3.1); large packets are only received where they may be spread over buffers.
+fn choose(offered: u64) -> u64 {
+    let mut chosen = CSUM | GUEST_CSUM | MTU | MAC | MRG_RXBUF | EVENT_IDX | ANY_LAYOUT | VERSION_1;
+    if offered & CSUM != 0 {
+        chosen |= HOST_TSO4 | HOST_TSO6;
+    }
+    if offered & GUEST_CSUM != 0 && offered & MRG_RXBUF != 0 {
+        chosen |= GUEST_TSO;
+    }
+    offered & chosen
+}
+
+/// What a card can do with frames.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// Completes checksums of TCP and UDP.
+    pub checksums: bool,
+    /// Cuts TCP packets over IPv4, and over IPv6.
+    pub segments: [bool; 2],
+    /// Bytes of the longest such packet, with all headers.
+    pub longest: usize,
+}
+
 /// The driver. The order of the fields matters: the transport resets the device before the
-/// channels are freed.
+/// buffers are freed.
 pub(crate) struct Net<H: Hal, T: Transport> {
     transport: T,
-    received: Box<Channel<H, QUEUE_SIZE>>,
-    sent: Box<Channel<H, QUEUE_SIZE>>,
+    received: Slots<H>,
+    sent: Slots<H>,
     /// Bytes before each frame.
     header: usize,
+    abilities: Abilities,
     mac: [u8; 6],
     mtu: usize,
     /// The device broke the rules; it is left alone.
@@ -69,34 +100,44 @@ impl<H: Hal, T: Transport> Net<H, T> {
     /// Starts the device; `ready` is called when its queues exist, before it goes live.
     ///
     /// # Errors
-    /// When the device lacks queues of the right size, or memory is out.
+    /// When the device lacks queues, or memory is out.
     pub(crate) fn new(mut transport: T, ready: impl FnOnce(&mut T)) -> Result<Self> {
-        let features = transport.begin_init(SUPPORTED).bits();
-        let layout = Layout::of(features);
-        let received = layout.channel(&mut transport, RECEIVE, Direction::FromDevice)?;
-        let sent = layout.channel(&mut transport, TRANSMIT, Direction::ToDevice)?;
+        let chosen = choose(transport.read_device_features());
+        let features = transport
+            .begin_init(Features::from_bits_retain(chosen))
+            .bits();
+        let header = header_size(features);
+        let has_events = features & EVENT_IDX != 0;
+        let abilities = abilities(features, header);
+        let shape = |queue| shape(queue, features, header);
+        let received = Slots::new(&mut transport, shape(RECEIVE), has_events)?;
+        let sent = Slots::new(&mut transport, shape(TRANSMIT), has_events)?;
         let (mac, mtu) = (
             read_mac(&transport, features)?,
             read_mtu(&transport, features)?,
         );
-        let header = layout.header;
         let mut net = Self {
             transport,
             received,
             sent,
             header,
+            abilities,
             mac,
             mtu,
             is_broken: false,
         };
         ready(&mut net.transport);
         net.transport.finish_init();
-        while let Some(buffer) = net.received.buffers().take() {
-            net.received.lend(buffer, BUFFER_SIZE)?;
-        }
-        net.received.notify(&mut net.transport);
-        net.set_interrupts_enabled(true);
+        net.start_receiving();
         Ok(net)
+    }
+
+    fn start_receiving(&mut self) {
+        while let Some(slot) = self.received.take(BUFFER_SIZE) {
+            self.received.lend(slot);
+        }
+        self.received.ring().want_interrupts();
+        self.flush();
     }
 
     /// Hardware address.
@@ -109,45 +150,61 @@ impl<H: Hal, T: Transport> Net<H, T> {
         self.mtu
     }
 
-    /// Passes the next received frame to `consume`; false when there is none.
-    pub(crate) fn receive(&mut self, consume: impl FnOnce(&[u8])) -> bool {
-        let Some((buffer, used)) = self.next_received() else {
+    /// What may be left to the device.
+    pub(crate) fn abilities(&self) -> Abilities {
+        self.abilities
+    }
+
+    /// Passes the parts of the next received packet to `part`; the answer is whether its checksums
+    /// are known to be right. `None` when there is no packet: an interrupt tells when there is.
+    pub(crate) fn receive(&mut self, mut part: impl FnMut(&[u8])) -> Option<bool> {
+        let (slot, written) = self.next_received()?;
+        let packet = &self.received.bytes(slot)[..written];
+        let Some((header, frame)) = packet.split_at_checked(self.header) else {
+            self.received.lend(slot);
+            return Some(false);
+        };
+        let arrival = Arrival::parse(header);
+        part(frame);
+        self.received.lend(slot);
+        for _ in 1..arrival.buffers {
+            let Some((slot, written)) = self.next_received() else {
+                // They arrive together (§5.1.6.4).
+                self.is_broken = true;
+                break;
+            };
+            part(&self.received.bytes(slot)[..written]);
+            self.received.lend(slot);
+        }
+        Some(arrival.is_verified)
+    }
+
+    /// Has `fill` write a frame of `length` bytes and say what the device has to do with it;
+    /// [`flush`](Self::flush) sends it. False when no buffer is free (an interrupt tells when one
+    /// is) or the frame is too long; `fill` is not called then. The bytes to fill are those of an
+    /// older frame.
+    pub(crate) fn transmit(
+        &mut self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Offload,
+    ) -> bool {
+        let end = self.header.saturating_add(length);
+        if length == 0 || !self.can_send(end) {
+            return false;
+        }
+        let Some(slot) = self.sent.take(end) else {
             return false;
         };
-        let frame = self.received.buffers().bytes(buffer).get(self.header..used);
-        consume(frame.unwrap_or_default());
-        self.is_broken |= self.received.lend(buffer, BUFFER_SIZE).is_err();
-        self.received.notify(&mut self.transport);
+        let (header, frame) = self.sent.bytes(slot)[..end].split_at_mut(self.header);
+        fill(frame).emit(header);
+        self.sent.lend_part(slot, end);
         true
     }
 
-    /// Has `fill` write a frame of `length` bytes and sends it. False when no buffer is free (an
-    /// interrupt tells when one is) or the frame is too long; `fill` is not called then. The
-    /// bytes to fill are those of an older frame.
-    pub(crate) fn transmit(&mut self, length: usize, fill: impl FnOnce(&mut [u8])) -> bool {
-        let fits = (1..=BUFFER_SIZE - self.header).contains(&length);
-        if !fits || !self.can_transmit() {
-            return false;
-        }
-        let Some(buffer) = self.sent.buffers().take() else {
-            return false;
-        };
-        let end = self.header + length;
-        // The header stays as it was allocated: all zeros, no offloads.
-        fill(&mut self.sent.buffers().bytes(buffer)[self.header..end]);
-        self.is_broken |= self.sent.lend(buffer, end).is_err();
-        self.sent.notify(&mut self.transport);
-        !self.is_broken
-    }
-
-    /// Whether [`transmit`](Self::transmit) would find a buffer; if not, an interrupt tells when.
-    pub(crate) fn can_transmit(&mut self) -> bool {
-        self.collect_sent();
-        if !self.sent.buffers().has_free() {
-            self.sent.set_interrupts_enabled(true);
-            self.collect_sent();
-        }
-        !self.is_broken && self.sent.buffers().has_free()
+    /// Tells the device of everything since the last time.
+    pub(crate) fn flush(&mut self) {
+        self.received.ring().notify(&mut self.transport);
+        self.sent.ring().notify(&mut self.transport);
     }
 
     /// Tells the device that its interrupt has been seen.
@@ -155,10 +212,16 @@ impl<H: Hal, T: Transport> Net<H, T> {
         self.transport.ack_interrupt();
     }
 
-    /// Lets the device interrupt for received frames, or not. Frames that came before interrupts
-    /// are turned on raise none: look once more.
-    pub(crate) fn set_interrupts_enabled(&mut self, enabled: bool) {
-        self.received.set_interrupts_enabled(enabled);
+    /// Whether there is a buffer for so many bytes; if not, an interrupt tells when.
+    fn can_send(&mut self, bytes: usize) -> bool {
+        self.collect_sent();
+        if !self.sent.has_free(bytes) {
+            // The device may not know yet what it has to send.
+            self.flush();
+            self.sent.ring().want_interrupt();
+            self.collect_sent();
+        }
+        !self.is_broken && self.sent.has_free(bytes)
     }
 
     fn next_received(&mut self) -> Option<(u16, usize)> {
@@ -172,17 +235,12 @@ impl<H: Hal, T: Transport> Net<H, T> {
 
     /// Takes back all transmit buffers that the device is done with.
     fn collect_sent(&mut self) {
-        let mut collected = false;
         while !self.is_broken {
             match self.sent.reclaim() {
-                Ok(Some((buffer, _))) => self.sent.buffers().put(buffer),
+                Ok(Some((slot, _))) => self.sent.put(slot),
                 Ok(None) => break,
                 Err(_) => self.is_broken = true,
             }
-            collected = true;
-        }
-        if collected {
-            self.sent.set_interrupts_enabled(false);
         }
     }
 }
@@ -190,40 +248,38 @@ impl<H: Hal, T: Transport> Net<H, T> {
 /// A locally administered address for a device that names none.
 const LOCAL_MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 1];
 
-/// How header and frame lie in a buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Layout {
-    /// Bytes of the header.
-    header: usize,
-    /// The header needs a descriptor of its own (§5.1.6.6, legacy devices without ANY_LAYOUT).
-    is_split: bool,
+/// Bytes of the header.
+fn header_size(features: u64) -> usize {
+    if features & (VERSION_1 | MRG_RXBUF) == 0 {
+        SHORT_HEADER
+    } else {
+        HEADER
+    }
 }
 
-impl Layout {
-    fn of(features: u64) -> Self {
-        let is_modern = features & VERSION_1 != 0;
-        Self {
-            header: if is_modern { HEADER } else { LEGACY_HEADER },
-            is_split: !is_modern && features & ANY_LAYOUT == 0,
-        }
+fn abilities(features: u64, header: usize) -> Abilities {
+    Abilities {
+        checksums: features & CSUM != 0,
+        segments: [HOST_TSO4, HOST_TSO6].map(|bit| features & bit != 0),
+        longest: LARGE_BUFFER_SIZE - header,
     }
+}
 
-    fn channel<H: Hal>(
-        self,
-        transport: &mut impl Transport,
-        queue: u16,
-        direction: Direction,
-    ) -> Result<Box<Channel<H, QUEUE_SIZE>>> {
-        let split = if self.is_split { self.header } else { 0 };
-        let size = BUFFER_SIZE as u16;
-        let shape = Shape {
-            queue,
-            direction,
-            buffers: BUFFERS,
-            size,
-            split,
-        };
-        Ok(Box::new(Channel::new(transport, shape)?))
+fn shape(queue: u16, features: u64, header: usize) -> Shape {
+    let cuts = queue == TRANSMIT && features & (HOST_TSO4 | HOST_TSO6) != 0;
+    // Legacy devices without ANY_LAYOUT want a descriptor for the header alone (§5.1.6.6).
+    let is_split = features & (VERSION_1 | ANY_LAYOUT) == 0;
+    Shape {
+        queue,
+        direction: match queue {
+            RECEIVE => Direction::FromDevice,
+            _ => Direction::ToDevice,
+        },
+        count: BUFFERS,
+        size: BUFFER_SIZE,
+        large_count: if cuts { LARGE_BUFFERS } else { 0 },
+        large_size: LARGE_BUFFER_SIZE,
+        split: if is_split { header } else { 0 },
     }
 }
 
@@ -235,7 +291,6 @@ fn read_mac(transport: &impl Transport, features: u64) -> Result<[u8; 6]> {
 }
 
 fn read_mtu(transport: &impl Transport, features: u64) -> Result<usize> {
-    const _: () = assert!(ETHERNET_MTU + ETHERNET_HEADER + HEADER <= BUFFER_SIZE);
     if features & MTU == 0 {
         return Ok(ETHERNET_MTU);
     }
