@@ -1,7 +1,9 @@
 //! The command line: every flag, defined once. Parsing yields plain values and does no I/O.
 
+mod content;
 mod values;
 
+pub(crate) use content::ContentArgs;
 pub(crate) use values::{AccelArg, AddedFile, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg};
 
 use clap::builder::PossibleValuesParser;
@@ -39,37 +41,12 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 #[command(after_help = IMAGE_EXAMPLES)]
 pub(crate) struct ImageArgs {
-    /// The release: its folder (as made by `mix release`, rebar3 or relx), or the .rel file in it
-    pub(crate) release: PathBuf,
-
     /// The image to write
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: PathBuf,
 
-    /// Where to look for the shared libraries that the release's run-time system needs
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub(crate) sysroot: PathBuf,
-
-    /// A word for the kernel's command line, such as `ip=10.0.0.2/24`; repeatable
-    #[arg(long, value_name = "WORD")]
-    pub(crate) kernel_arg: Vec<KernelWord>,
-
-    /// An environment variable for the release; repeatable
-    #[arg(short, long, value_name = "NAME=VALUE")]
-    pub(crate) env: Vec<EnvVar>,
-
-    /// Also put this file (a program for ports and `os:cmd`, say) into the image, with the shared
-    /// libraries it needs; repeatable
-    #[arg(long, value_name = "FILE[:PATH]")]
-    pub(crate) add: Vec<AddedFile>,
-
-    /// The guest's host name [default: the release's name]
-    #[arg(long, value_name = "NAME")]
-    pub(crate) hostname: Option<String>,
-
-    /// Start a shell on the console (Erlang's, or IEx), for `unibeam run` in a terminal
-    #[arg(long)]
-    pub(crate) console: bool,
+    #[command(flatten)]
+    pub(crate) content: ContentArgs,
 
     /// Plan the image and show the plan, but write nothing
     #[arg(long)]

@@ -32,7 +32,7 @@ struct Report<'a> {
 /// # Errors
 /// The release is not usable, or the image cannot be written.
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Error> {
-    let recipe = Recipe::new(args)?;
+    let recipe = Recipe::new(&args.content)?;
     if args.dry_run {
         plan(&recipe, args)?;
     } else {

@@ -1,6 +1,6 @@
 //! What an image is made of: the release understood, its run-time system adapted, the rest added.
 
-use crate::cli::{AddedFile, ImageArgs};
+use crate::cli::{AddedFile, ContentArgs};
 use crate::error::Error;
 use boot_contract::init;
 use erts::{Closure, Sysroot};
@@ -33,7 +33,7 @@ impl Recipe {
     ///
     /// # Errors
     /// The release is not usable.
-    pub(crate) fn new(args: &ImageArgs) -> Result<Self, Error> {
+    pub(crate) fn new(args: &ContentArgs) -> Result<Self, Error> {
         let release = Release::open(&args.release)?;
         let options = StartOptions {
             env: args
@@ -120,7 +120,7 @@ fn host_name(release: &str) -> String {
     release.replace('_', "-")
 }
 
-fn cmdline(args: &ImageArgs) -> String {
+fn cmdline(args: &ContentArgs) -> String {
     let words = args.kernel_arg.iter().map(|word| word.quoted());
     words.collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,38 @@
+//! What goes into an image: the release, what it needs, and how it starts. The same flags for every
+//! command that looks at a release.
+
+use super::{AddedFile, EnvVar, KernelWord};
+use clap::Args;
+use std::path::PathBuf;
+
+/// The release and everything that is said about it.
+#[derive(Debug, Args)]
+pub(crate) struct ContentArgs {
+    /// The release: its folder (as made by `mix release`, rebar3 or relx), or the .rel file in it
+    pub(crate) release: PathBuf,
+
+    /// Where to look for the shared libraries that the release's run-time system needs
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(crate) sysroot: PathBuf,
+
+    /// A word for the kernel's command line, such as `ip=10.0.0.2/24`; repeatable
+    #[arg(long, value_name = "WORD")]
+    pub(crate) kernel_arg: Vec<KernelWord>,
+
+    /// An environment variable for the release; repeatable
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub(crate) env: Vec<EnvVar>,
+
+    /// Also put this file (a program for ports and `os:cmd`, say) into the image, with the shared
+    /// libraries it needs; repeatable
+    #[arg(long, value_name = "FILE[:PATH]")]
+    pub(crate) add: Vec<AddedFile>,
+
+    /// The guest's host name [default: the release's name]
+    #[arg(long, value_name = "NAME")]
+    pub(crate) hostname: Option<String>,
+
+    /// Start a shell on the console (Erlang's, or IEx), for `unibeam run` in a terminal
+    #[arg(long)]
+    pub(crate) console: bool,
+}
