@@ -49,6 +49,11 @@ boot *FILTER:
 soak *FLAGS:
     scripts/soak {{FLAGS}}
 
+# Hostile system calls in a guest for long: `just callfuzz 600 4`
+[group('test')]
+callfuzz SECONDS='600' CPUS='1' SEED='2':
+    UNIBEAM_SECONDS={{SECONDS}} UNIBEAM_CPUS={{CPUS}} UNIBEAM_SEED={{SEED}} scripts/cargo-test --test boot -- hostile_calls --nocapture
+
 # Two images from copies of one release, with another clock, folder and umask, are the same bytes
 [group('test')]
 reproducible:
