@@ -63,6 +63,8 @@ pub(crate) struct Segment {
     pub(crate) acknowledged: TcpSeqNumber,
     /// Sequence numbers taken: payload, SYN and FIN.
     pub(crate) length: usize,
+    /// The sender's window, not scaled.
+    pub(crate) window: u16,
 }
 
 /// A UDP datagram.
@@ -246,6 +248,7 @@ fn segment<'a>(from: IpAddress, to: IpAddress, payload: &[u8], check: bool) -> O
         sequence: tcp.seq_number(),
         acknowledged: tcp.ack_number(),
         length: tcp.segment_len(),
+        window: tcp.window_len(),
     }))
 }
 

@@ -113,7 +113,7 @@ impl Core {
         let (Some(dhcp), Some(link)) = (dhcp, &mut links.ethernet) else {
             return;
         };
-        let (sent, wanted) = link.egress(*now, &mut dhcp.set);
+        let (sent, wanted) = link.egress(*now, &mut dhcp.set, false);
         dhcp.unresolved = sent.is_unresolved();
         let soonest = *now + Duration::from_millis(if sent.exhausted { 1 } else { 100 });
         dhcp.deadline = wanted.map(|at| at.max(soonest));

@@ -93,12 +93,15 @@ impl Link {
     }
 
     /// Sends what the sockets of `set` have to send; also tells when they want this again.
+    /// `is_probe`: data among it is a probe of a closed window.
     pub(crate) fn egress(
         &mut self,
         now: Instant,
         set: &mut SocketSet<'static>,
+        is_probe: bool,
     ) -> (Sent, Option<Instant>) {
         let mut phy = Phy::new(&mut self.outlet, None);
+        phy.is_probe = is_probe;
         // Each round sends at most one packet per socket. Asking when is cheaper than trying.
         loop {
             let next = self.interface.poll_at(now, set);

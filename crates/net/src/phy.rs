@@ -13,6 +13,7 @@ use smoltcp::time::Instant;
 
 use crate::offload;
 use crate::platform::{Abilities, NetDevice, Offload};
+use crate::tcp::probe;
 
 /// Length of an Ethernet header.
 pub(crate) const ETHERNET_HEADER: usize = 14;
@@ -267,6 +268,8 @@ pub(crate) struct Phy<'a> {
     pub(crate) frame: Option<&'a [u8]>,
     pub(crate) outlet: &'a mut Outlet,
     pub(crate) sent: Sent,
+    /// Data that is sent is a probe of a closed window.
+    pub(crate) is_probe: bool,
 }
 
 impl<'a> Phy<'a> {
@@ -275,6 +278,7 @@ impl<'a> Phy<'a> {
             frame,
             outlet,
             sent: Sent::default(),
+            is_probe: false,
         }
     }
 }
@@ -295,6 +299,7 @@ impl<'a> Device for Phy<'a> {
             outlet: self.outlet,
             sent: &mut self.sent,
             payload: None,
+            is_probe: false,
         };
         Some((frame, sender))
     }
@@ -309,6 +314,7 @@ impl<'a> Device for Phy<'a> {
             outlet: self.outlet,
             sent: &mut self.sent,
             payload: None,
+            is_probe: self.is_probe,
         })
     }
 
@@ -344,6 +350,8 @@ pub(crate) struct Sender<'a> {
     sent: &'a mut Sent,
     /// Bytes of each segment that the device is to cut the packet into.
     payload: Option<NonZeroU16>,
+    /// See [`Phy::is_probe`].
+    is_probe: bool,
 }
 
 impl TxToken for Sender<'_> {
@@ -356,6 +364,10 @@ impl TxToken for Sender<'_> {
         let sent = self.sent;
         self.outlet.send_cut(len, self.payload, |buffer| {
             let result = f(buffer);
+            if self.is_probe {
+                let header = if is_device { ETHERNET_HEADER } else { 0 };
+                probe::repeat_instead(buffer.get_mut(header..).unwrap_or_default());
+            }
             sent.packets += u32::from(!is_device || !is_question(buffer));
             result
         })

@@ -91,6 +91,8 @@ pub(crate) struct Flow {
     pub(crate) unresolved_since: Option<Instant>,
     /// The last acknowledgement number received.
     pub(crate) acknowledged: Option<TcpSeqNumber>,
+    /// The other side said last that it has no room.
+    pub(crate) is_window_closed: bool,
     /// The entry in the timer list.
     pub(crate) timer: Option<Instant>,
     /// When an orphan is given up.
@@ -134,6 +136,7 @@ impl Flow {
             unresolved: false,
             unresolved_since: None,
             acknowledged: None,
+            is_window_closed: false,
             timer: None,
             abandon_at: None,
             memory: receive + send,

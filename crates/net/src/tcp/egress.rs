@@ -70,7 +70,9 @@ impl Core {
             flow.tcp_mut().abort();
         }
         counters.connection_polls += 1;
-        let (sent, wanted) = link.egress(*now, &mut flow.set);
+        // Nothing else is due that has data in it, as there is no room for data.
+        let is_probe = probing == Probing::Yes && flow.is_window_closed;
+        let (sent, wanted) = link.egress(*now, &mut flow.set, is_probe);
         if sent.exhausted && !core::mem::replace(&mut flow.dirty, true) {
             blocked.push(id);
         }

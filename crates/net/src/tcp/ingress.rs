@@ -91,6 +91,7 @@ impl Core {
         };
         let before = flow.state();
         counters.connection_polls += 1;
+        flow.is_window_closed = segment.window == 0;
         let tuning = flow.tuning;
         tuning.hear(flow);
         link.ingress(*now, frame, &mut flow.set);

@@ -10,6 +10,7 @@ mod info;
 mod ingress;
 mod lifecycle;
 pub(crate) mod listener;
+pub(crate) mod probe;
 pub(crate) mod settings;
 pub(crate) mod socket;
 pub(crate) mod table;
