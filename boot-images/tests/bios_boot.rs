@@ -113,7 +113,7 @@ fn boot(disk: &Disk, arguments: &[&str], until: Option<&str>) -> (String, Option
     let drive = format!("id=disk,if=none,format=raw,file={}", disk.path.display());
     let mut child = Command::new("timeout")
         .args([
-            "180",
+            "600",
             "qemu-system-x86_64",
             "-accel",
             "tcg",
