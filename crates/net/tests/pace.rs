@@ -68,6 +68,38 @@ fn both_ends_may_probe_at_once() {
     }
 }
 
+/// Who writes to a closed window probes it at once.
+#[test]
+fn both_ends_may_write_to_closed_windows() {
+    for pause in (0..100).step_by(5) {
+        let mut world = World::new();
+        world.latency = 20_000;
+        let listener = world.b.listen(80, 1);
+        let (a, b) = world.connect(&listener, 80);
+        let window = pattern(16_384);
+        let mut under_way = 0;
+        for data in [&window[..], b"and more"] {
+            under_way += 2 * data.len();
+            for end in [&a, &b] {
+                assert_eq!(end.write(data), Ok(data.len()));
+            }
+            world.run(if data.len() > 100 { 1000 } else { pause });
+        }
+        let start = world.clock.now();
+        let mut read = 0;
+        while read < under_way {
+            read += drain(&a) + drain(&b);
+            let limit = start + 300_000_000;
+            assert!(
+                read == under_way || world.step(limit),
+                "{read} of {under_way} bytes arrived"
+            );
+        }
+        let time = world.clock.now() - start;
+        assert!(time < 2_000_000, "after a pause of {pause} ms: {time} us");
+    }
+}
+
 #[test]
 fn both_ends_may_probe_at_once_on_the_loopback_interface() {
     for pause in (0..7000).step_by(100) {

@@ -70,8 +70,8 @@ impl Core {
             flow.tcp_mut().abort();
         }
         counters.connection_polls += 1;
-        // Nothing else is due that has data in it, as there is no room for data.
-        let is_probe = probing == Probing::Yes && flow.is_window_closed;
+        // There is no room for data that is not a probe.
+        let is_probe = flow.is_window_closed;
         let (sent, wanted) = link.egress(*now, &mut flow.set, is_probe);
         if sent.exhausted && !core::mem::replace(&mut flow.dirty, true) {
             blocked.push(id);
