@@ -108,7 +108,7 @@ impl AtomTable {
     }
 
     /// The atom of a number in another chunk.
-    pub(crate) fn get(&self, number: u32) -> Option<&str> {
+    pub fn get(&self, number: u32) -> Option<&str> {
         let index = (number as usize).checked_sub(1)?;
         self.names.get(index).map(String::as_str)
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use release::term::{Term, etf};
 
 use crate::cursor::Cursor;
-use crate::{AtomTable, BeamError, Export, Import, Literals, debug};
+use crate::{AtomTable, BeamError, Code, Export, Import, Literals, debug};
 
 /// Name of a chunk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,6 +209,14 @@ impl<'a> Beam<'a> {
     pub fn exports(&self) -> Result<Vec<Export>, BeamError> {
         let data = self.mandatory(ChunkId::EXPORTS)?;
         Export::parse_table(data, &self.atoms()?).ok_or(BeamError::Malformed(ChunkId::EXPORTS))
+    }
+
+    /// The instructions of the module.
+    ///
+    /// # Errors
+    /// The chunk is missing, or its header malformed.
+    pub fn code(&self) -> Result<Code<'a>, BeamError> {
+        Code::parse(self.mandatory(ChunkId::CODE)?).ok_or(BeamError::Malformed(ChunkId::CODE))
     }
 
     /// The constants of the module; none if the chunk is missing.

@@ -19,6 +19,10 @@ pub fn file(bytes: &[u8]) {
         assert_eq!(stripped.imports(), beam.imports());
     }
     let _ = (beam.exports(), beam.attributes(), beam.compile_info());
+    if let Ok(code) = beam.code() {
+        let count = code.instructions().count();
+        assert!(count <= bytes.len().max(plain.len()));
+    }
     if let Ok(literals) = beam.literals() {
         assert!(literals.terms().count() <= literals.emit(false).len());
     }

@@ -2,7 +2,7 @@
 //!
 //! A file is an IFF form of chunks, which may be compressed as a whole ([`uncompressed`]).
 //! [`Beam`] is a view of one; it answers what the module is called, what it calls ([`Import`]),
-//! which constants it holds ([`Literals`]) and whether it has debug information, and it can be
+//! what its instructions are ([`Code`]), which constants it holds ([`Literals`]) and whether it has debug information, and it can be
 //! stripped as `beam_lib:strip/1` does ([`Beam::strip`]).
 //!
 //! ```
@@ -25,6 +25,7 @@
 //! Numbers are big-endian.
 
 mod atoms;
+pub mod code;
 mod cursor;
 mod debug;
 mod error;
@@ -36,6 +37,7 @@ mod literals;
 mod tables;
 
 pub use atoms::{AtomForm, AtomTable};
+pub use code::Code;
 pub use error::BeamError;
 pub use file::{Beam, Chunk, ChunkId, SIGNIFICANT};
 pub use gzip::{SIZE_LIMIT, is_compressed, uncompressed};
