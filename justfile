@@ -30,7 +30,7 @@ check:
 [group('check')]
 bless:
     UNIBEAM_BLESS=1 scripts/cargo-test --test transcripts --
-    BLESS=1 scripts/cargo-test --test on_linux --
+    BLESS=1 scripts/cargo-test --test on_linux --test checks_md --
     git diff --stat
 
 # Tests that need no QEMU
@@ -63,7 +63,7 @@ reproducible:
 # Random input for the parsers, longer than in `test`: `just fuzz 100000`
 [group('test')]
 fuzz CASES='20000':
-    PROPTEST_CASES={{CASES}} cargo test --release -p image -p release -p erts -p vfs
+    PROPTEST_CASES={{CASES}} cargo test --release -p image -p release -p beam -p erts -p vfs
 
 # Everything that CI runs
 [group('test')]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use release::{GuestPath, TreeEntry};
 
 use crate::Sysroot;
+use crate::sysroot::DEFAULT_DIRECTORIES;
 
 /// Where builds of OpenSSL 3 look for their configuration: Debian, others, Fedora
 /// (`openssl version -d`).
@@ -40,6 +41,9 @@ const LOCALE_CATEGORIES: [&str; 12] = [
 
 /// Functions of the name service that glibc has built in since version 2.34.
 const BUILT_IN_DNS: &[u8] = b"_nss_dns_gethostbyname4_r";
+
+/// The function through which programs use the C library's converters (iconv_open(3)).
+pub(crate) const CONVERSION: &str = "iconv_open";
 
 /// What a library brings with it.
 #[derive(Debug, Default)]
@@ -78,6 +82,34 @@ pub(crate) fn companions(
         },
         _ => Companions::default(),
     }
+}
+
+/// The C library's converters between character sets, with the files that list them (glibc manual,
+/// "The iconv Implementation in the GNU C Library").
+pub(crate) fn converters(sysroot: &Sysroot) -> Companions {
+    let mut found = Companions::default();
+    let directory = DEFAULT_DIRECTORIES
+        .iter()
+        // It looks below the prefix it was built for, which is `/usr` everywhere.
+        .filter(|directory| directory.starts_with("/usr/"))
+        .map(|directory| PathBuf::from(format!("{directory}/gconv")))
+        .find(|directory| sysroot.resolve(&directory.join("gconv-modules")).is_some());
+    let Some(directory) = directory else {
+        return found;
+    };
+    for directory in [directory.join("gconv-modules.d"), directory] {
+        for name in sysroot.list(&directory).unwrap_or_default() {
+            let path = directory.join(&name);
+            if path.extension().is_some_and(|extension| extension == "so") {
+                found.modules.push(path);
+            } else {
+                let text = path.to_string_lossy();
+                found.files.extend(found_at(&text, sysroot));
+            }
+        }
+    }
+    found.modules.sort();
+    found
 }
 
 /// Libraries of the name service that this C library loads.

@@ -63,6 +63,43 @@ pub enum Error {
         /// All of them, sorted by name.
         missing: Vec<Missing>,
     },
+    /// Libraries are older than what was linked against them.
+    #[error(
+        "shared libraries in {sysroot} are older than those that the release was built with:{}\nbuild the release on a system as old as {sysroot}, or give the root of the system that it was built on (`--sysroot DIR`)",
+        list(.missing)
+    )]
+    SymbolVersions {
+        /// Where the libraries were looked for.
+        sysroot: PathBuf,
+        /// Every version that is missing, sorted by library and version.
+        missing: Vec<MissingVersion>,
+    },
+}
+
+/// A symbol version that a library does not have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingVersion {
+    /// The version, such as `GLIBC_2.38`.
+    pub version: String,
+    /// The library that should have it, in the guest.
+    pub library: GuestPath,
+    /// The highest version of that name that it has.
+    pub highest: Option<String>,
+    /// Who needs it, sorted.
+    pub needed_by: Vec<GuestPath>,
+}
+
+impl fmt::Display for MissingVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let needed_by: Vec<_> = self.needed_by.iter().map(ToString::to_string).collect();
+        let library = &self.library;
+        let who = needed_by.join(", ");
+        write!(f, "{who} needs {}, but {library} has ", self.version)?;
+        match &self.highest {
+            Some(highest) => write!(f, "{highest} at most"),
+            None => write!(f, "no such version"),
+        }
+    }
 }
 
 /// A shared library that was not found.
@@ -87,6 +124,6 @@ impl fmt::Display for Missing {
     }
 }
 
-fn list(missing: &[Missing]) -> String {
+fn list(missing: &[impl fmt::Display]) -> String {
     missing.iter().map(|one| format!("\n  {one}")).collect()
 }

@@ -8,5 +8,7 @@ pub fn elf(bytes: &[u8]) {
         assert!(is_elf(bytes));
         let names = elf.needed.iter().chain(&elf.soname).chain(&elf.interpreter);
         assert!(names.into_iter().all(|name| name.len() < bytes.len()));
+        assert!(elf.versions_needed.len() < bytes.len());
+        let _ = crate::elf::calls(bytes, "f");
     }
 }

@@ -10,10 +10,12 @@ pub mod elf;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
+mod search;
 mod sysroot;
 mod trim;
+mod versions;
 
 pub use closure::{Closure, Library, Note, closure};
-pub use error::{Error, Missing};
+pub use error::{Error, Missing, MissingVersion};
 pub use sysroot::Sysroot;
 pub use trim::{Dropped, RULES, Rule, Trimmed, trim};

@@ -148,7 +148,8 @@ impl Sysroot {
         found.iter().map(|file| directory.join(file)).collect()
     }
 
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+    /// Names of a directory's entries.
+    pub(crate) fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         let inside = directory.strip_prefix("/").unwrap_or(directory);
         let mut names = Vec::new();
         for entry in fs::read_dir(self.root.join(inside))? {

@@ -312,3 +312,157 @@ fn programs_name_their_loader() {
     let fixed = compile(at, "fixed", &["-static", "-nostdlib", "-Wl,-e,main"]);
     assert_eq!(closure(&entry(&fixed), &empty).unwrap().libraries, []);
 }
+
+/// A library with the symbol versions `names`, of which each one but the first contains the one
+/// before.
+fn versioned(directory: &Path, name: &str, names: &[&str]) {
+    let function = |n: usize| format!("int v{n}(void) {{ return {n}; }}\n");
+    let source: String = (0..names.len()).map(function).collect();
+    let mut script = String::new();
+    let mut before = String::new();
+    for (n, version) in names.iter().enumerate() {
+        script += &format!("{version} {{ global: v{n}; }} {before};\n");
+        before = (*version).into();
+    }
+    fs::write(directory.join("versioned.c"), source).unwrap();
+    fs::write(directory.join("versions"), script).unwrap();
+    fs::create_dir_all(directory.join("usr/lib")).unwrap();
+    run(Command::new("cc").current_dir(directory).args([
+        "-shared",
+        "-fPIC",
+        "-nostdlib",
+        "-Wl,--version-script=versions",
+        &format!("-Wl,-soname,{name}"),
+        "-o",
+        &format!("usr/lib/{name}"),
+        "versioned.c",
+    ]));
+}
+
+/// Links against the new library, then puts the old one in its place, as when a NIF was built on
+/// another system than the one whose libraries are taken.
+#[test]
+fn libraries_that_are_too_old_are_named() {
+    need("cc");
+    let dir = tempfile::tempdir().unwrap();
+    let at = dir.path();
+    versioned(at, "libv.so.1", &["V_1.9", "V_1.10", "V_1.11"]);
+    let source = "extern int v0(void), v2(void);\nint f(void) { return v0() + v2(); }\n";
+    fs::write(at.join("nif.c"), source).unwrap();
+    let nif = at.join("nif.so");
+    run(Command::new("cc").current_dir(at).args([
+        "-shared",
+        "-fPIC",
+        "-nostdlib",
+        "-o",
+        "nif.so",
+        "nif.c",
+        "usr/lib/libv.so.1",
+    ]));
+    // As a symbolic link in the tree, too.
+    let entry = |name: &str| TreeEntry::host_file(path(name), &nif, false);
+    let tree = [entry("/release/lib/x-1/priv/x.so"), entry("/release/y.so")];
+    let sysroot = Sysroot::new(at).unwrap();
+    assert_eq!(closure(&tree, &sysroot).unwrap().libraries.len(), 1);
+
+    versioned(at, "libv.so.1", &["V_1.9", "V_1.10"]);
+    let error = closure(&tree, &sysroot).unwrap_err().to_string();
+    let line = "\n  /release/lib/x-1/priv/x.so, /release/y.so needs V_1.11, but /usr/lib/libv.so.1 has V_1.10 at most\n";
+    assert!(error.contains(line), "{error}");
+    assert!(error.contains("`--sysroot DIR`"), "{error}");
+
+    // The same library in the release itself, behind a symbolic link.
+    let old = at.join("usr/lib/libv.so.1");
+    let in_tree = [
+        entry("/release/x.so"),
+        TreeEntry::host_file(path("/usr/lib/libv.so.1.10"), &old, false),
+        TreeEntry::symlink(path("/usr/lib/libv.so.1"), "libv.so.1.10"),
+    ];
+    fs::create_dir(at.join("empty")).unwrap();
+    let empty = Sysroot::new(&at.join("empty")).unwrap();
+    let error = closure(&in_tree, &empty).unwrap_err();
+    let Error::SymbolVersions { missing, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(missing[0].library, path("/usr/lib/libv.so.1.10"));
+
+    // A library without versions is taken as it is.
+    run(Command::new("cc").current_dir(at).args([
+        "-shared",
+        "-fPIC",
+        "-nostdlib",
+        "-o",
+        "usr/lib/libv.so.1",
+        "versioned.c",
+    ]));
+    assert_eq!(closure(&tree, &sysroot).unwrap().libraries.len(), 1);
+}
+
+/// The versions read are those that readelf shows, for the C library and the emulator.
+#[test]
+fn readelf_shows_the_same_versions() {
+    need("readelf");
+    let (otp, version) = support::otp();
+    let emulator = otp.join(format!("erts-{version}/bin/beam.smp"));
+    let sysroot = Sysroot::new(Path::new("/")).unwrap();
+    let libc = sysroot.resolve(Path::new("/lib/x86_64-linux-gnu/libc.so.6"));
+    for file in [emulator, libc.unwrap()] {
+        let text = run(Command::new("readelf").arg("-VW").arg(&file));
+        let elf = erts::elf::Elf::parse(&fs::read(&file).unwrap()).unwrap();
+        let mut needed = Vec::new();
+        let mut defined = Vec::new();
+        for line in text.lines() {
+            let name = line
+                .split_once("Name: ")
+                .map(|(_, rest)| rest.split_whitespace().next());
+            let Some(Some(name)) = name else { continue };
+            if line.contains("Version: ") {
+                needed.push(name.to_owned());
+            } else if line.contains("Index: ") && !line.contains("Flags: BASE") {
+                defined.push(name.to_owned());
+            }
+        }
+        let found: Vec<_> = elf
+            .versions_needed
+            .iter()
+            .map(|n| n.version.clone())
+            .collect();
+        assert_eq!(found, needed);
+        assert!(!needed.is_empty());
+        assert_eq!(elf.versions_defined, defined);
+    }
+}
+
+/// Starts a program that converts to a character set which is not built into the C library, with
+/// nothing but the files of its image.
+#[test]
+fn converters_come_with_who_uses_them() {
+    need("cc");
+    let dir = tempfile::tempdir().unwrap();
+    let source = "#include <iconv.h>\nint main(void) { return iconv_open(\"UHC\", \"UTF-8\") == (iconv_t)-1; }\n";
+    fs::write(dir.path().join("convert.c"), source).unwrap();
+    run(Command::new("cc")
+        .current_dir(dir.path())
+        .args(["-o", "convert", "convert.c"]));
+    let program = TreeEntry::host_file(path("/convert"), &dir.path().join("convert"), true);
+    let sysroot = Sysroot::new(Path::new("/")).unwrap();
+    let found = closure(std::slice::from_ref(&program), &sysroot).unwrap();
+    assert!(
+        matches!(&found.notes[..], [Note::Converters { user, count: 100.. }] if *user == program.path)
+    );
+
+    let guest = tempfile::tempdir().unwrap();
+    lay_out(
+        &tree::merge(found.entries.into_iter().chain([program])),
+        guest.path(),
+    );
+    let start = |guest: &Path| {
+        let mut command = Command::new("timeout");
+        command.arg("60").args(chroot()).arg(guest).arg("/convert");
+        command.status().unwrap().code()
+    };
+    assert_eq!(start(guest.path()), Some(0));
+    let modules = guest.path().join("usr/lib/x86_64-linux-gnu/gconv");
+    fs::remove_file(modules.join("libKSC.so")).unwrap();
+    assert_eq!(start(guest.path()), Some(1), "the test can fail");
+}

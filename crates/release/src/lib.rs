@@ -19,6 +19,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod locate;
+pub mod otp;
 mod read;
 pub mod rel;
 mod release;

@@ -70,16 +70,31 @@ impl Release {
     /// # Errors
     /// The first thing that is wrong; see [`Error`].
     pub fn open(path: &Path) -> Result<Self, Error> {
+        let (release, problems) = Self::survey(path)?;
+        problems.into_iter().next().map_or(Ok(release), Err)
+    }
+
+    /// As [`open`](Self::open), but goes on after each problem: the release as far as it is
+    /// usable (without the applications that are not there), and all that is wrong with it.
+    ///
+    /// # Errors
+    /// There is no release, or its `.rel` file cannot be read.
+    pub fn survey(path: &Path) -> Result<(Self, Vec<Error>), Error> {
         let Located {
             root,
             rel_path,
             rel,
         } = locate(path)?;
+        let mut problems = Vec::new();
         let applications = rel
             .applications
             .iter()
-            .map(|application| find_application(&root, &rel_path, application))
-            .collect::<Result<_, _>>()?;
+            .filter_map(|application| {
+                find_application(&root, &rel_path, application)
+                    .map_err(|error| problems.push(error))
+                    .ok()
+            })
+            .collect();
         let mut release = Self {
             root,
             rel_path,
@@ -88,11 +103,13 @@ impl Release {
             flavour: Flavour::Systools,
         };
         release.flavour = release.guess_flavour();
-        release.check_emulator()?;
-        release.check_config()?;
-        let boot = release.default_boot_path()?;
-        release.read_boot(&boot)?;
-        Ok(release)
+        let boot = release
+            .default_boot_path()
+            .and_then(|path| release.read_boot(&path).map(drop));
+        for check in [release.check_emulator(), release.check_config(), boot] {
+            problems.extend(check.err());
+        }
+        Ok((release, problems))
     }
 
     /// Name of the release.
@@ -154,26 +171,45 @@ impl Release {
     /// # Errors
     /// An unreadable or special file, or a symbolic link that leads out of the release.
     pub fn tree(&self, options: &StartOptions) -> Result<Vec<TreeEntry>, Error> {
+        let (entries, problems) = self.survey_tree(options);
+        problems.into_iter().next().map_or(Ok(entries), Err)
+    }
+
+    /// As [`tree`](Self::tree), but leaves out what cannot be part of an image, and says why.
+    pub fn survey_tree(&self, options: &StartOptions) -> (Vec<TreeEntry>, Vec<Error>) {
         let mut walk = Walk::new(&self.root);
         let everything = |_: &Path| true;
         for application in &self.applications {
             let directory = &application.directory;
             let wanted = |path: &Path| !is_build_directory(directory, path);
-            walk.add(directory, &wanted)?;
+            walk.add(directory, &wanted);
         }
-        walk.add(&self.erts_bin(), &everything)?;
-        walk.add(&self.version_dir(), &everything)?;
+        walk.add(&self.erts_bin(), &everything);
+        walk.add(&self.version_dir(), &everything);
         for file in ["COOKIE", "RELEASES", "start_erl.data"] {
-            walk.add(&self.root.join("releases").join(file), &everything)?;
+            walk.add(&self.root.join("releases").join(file), &everything);
         }
-        for path in read::directory(&self.root)? {
-            if self.is_overlay(&path) {
-                walk.add(&path, &everything)?;
+        let Walk {
+            mut entries,
+            mut problems,
+            ..
+        } = self.add_overlays(walk);
+        match self.edited_boot_script(options) {
+            Ok(entry) => entries.push(entry),
+            Err(error) => problems.push(error),
+        }
+        (tree::merge(entries), problems)
+    }
+
+    fn add_overlays<'a>(&self, mut walk: Walk<'a>) -> Walk<'a> {
+        match read::directory(&self.root) {
+            Ok(paths) => {
+                let overlays = paths.iter().filter(|path| self.is_overlay(path));
+                overlays.for_each(|path| walk.add(path, &|_| true));
             }
+            Err(error) => walk.problems.push(error),
         }
-        let mut entries = walk.entries;
-        entries.push(self.edited_boot_script(options)?);
-        Ok(tree::merge(entries))
+        walk
     }
 
     fn edited_boot_script(&self, options: &StartOptions) -> Result<TreeEntry, Error> {

@@ -15,6 +15,8 @@ pub(crate) struct Walk<'a> {
     root: &'a Path,
     /// Entries found so far.
     pub(crate) entries: Vec<TreeEntry>,
+    /// What cannot be part of an image, and was left out.
+    pub(crate) problems: Vec<Error>,
 }
 
 impl<'a> Walk<'a> {
@@ -22,12 +24,19 @@ impl<'a> Walk<'a> {
         Self {
             root,
             entries: Vec::new(),
+            problems: Vec::new(),
         }
     }
 
     /// Adds a file, or a directory with everything below it that `wanted` accepts; nothing if it
     /// does not exist.
-    pub(crate) fn add(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<(), Error> {
+    pub(crate) fn add(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) {
+        if let Err(error) = self.try_add(path, wanted) {
+            self.problems.push(error);
+        }
+    }
+
+    fn try_add(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<(), Error> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -43,7 +52,7 @@ impl<'a> Walk<'a> {
             self.entries.push(TreeEntry::directory(guest));
             for child in read::directory(path)? {
                 if wanted(&child) {
-                    self.add(&child, wanted)?;
+                    self.add(&child, wanted);
                 }
             }
         } else if metadata.is_symlink() {

@@ -14,6 +14,8 @@ pub(crate) enum Error {
     Release(#[from] release::Error),
     #[error(transparent)]
     Erts(#[from] erts::Error),
+    #[error("{first}\n`unibeam check {}` finds everything that is in the way, and says what to do", path.display())]
+    Unfit { first: Box<Self>, path: PathBuf },
     #[error("cannot add {}: {source}", path.display())]
     Added { path: PathBuf, source: io::Error },
     #[error("cannot add a file as {}: expected an absolute path in the guest; name one with --add FILE:PATH", path.display())]
@@ -46,6 +48,7 @@ impl Error {
     /// The exit status for this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
+            Self::Unfit { first, .. } => first.exit(),
             Self::Start(_) => Exit::Machine,
             Self::Wait(WaitError::Timeout { .. }) => Exit::Timeout,
             Self::Wait(WaitError::Interrupted { signal }) => Exit::Signal(signal.to_le_bytes()[0]),

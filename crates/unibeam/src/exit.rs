@@ -13,6 +13,8 @@ pub(crate) enum Exit {
     Failure,
     /// The command line is wrong.
     Usage,
+    /// `check --strict`: nothing is in the way, but there are warnings.
+    Warnings,
     /// `run`: the release ended with this status.
     Release(u8),
     /// `run`: the release was killed by this signal.
@@ -41,6 +43,7 @@ impl Exit {
             Self::Success => 0,
             Self::Failure => 1,
             Self::Usage => 2,
+            Self::Warnings => 3,
             Self::Release(status) => status,
             Self::Signal(signal) => SIGNAL_BASE | signal,
             Self::Panic => 121,
@@ -117,6 +120,7 @@ mod tests {
         for exit in [
             Exit::Failure,
             Exit::Usage,
+            Exit::Warnings,
             Exit::Timeout,
             Exit::Machine,
             Exit::NoVerdict,

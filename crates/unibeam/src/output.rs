@@ -84,6 +84,25 @@ pub(crate) fn spinner(wanted: bool, message: &'static str) -> ProgressBar {
     spinner
 }
 
+/// Columns of running text.
+const TEXT_WIDTH: usize = 80;
+
+/// A paragraph in lines of at most [`TEXT_WIDTH`] columns.
+pub(crate) fn wrapped(paragraph: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in paragraph.split(' ') {
+        match lines.last_mut() {
+            Some(line) if line.is_empty() => line.push_str(word),
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= TEXT_WIDTH => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.into()),
+        }
+    }
+    lines.join("\n")
+}
+
 /// A size in MiB with one decimal.
 pub(crate) fn mib(bytes: u64) -> String {
     let tenths = (bytes * 10).div_ceil(1 << 20);
@@ -92,7 +111,15 @@ pub(crate) fn mib(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::mib;
+    use super::{TEXT_WIDTH, mib, wrapped};
+
+    #[test]
+    fn paragraphs_keep_their_words() {
+        let text = "some words that are many ".repeat(9);
+        let lines = wrapped(&text);
+        assert!(lines.lines().all(|line| line.len() <= TEXT_WIDTH));
+        assert_eq!(lines.replace('\n', " "), text);
+    }
 
     #[test]
     fn sizes_are_rounded_up() {

@@ -15,6 +15,8 @@
     reason = "a test fails by panicking; helpers outside #[test] too"
 )]
 
+use release::term::etf::{self, AtomStyle};
+use release::term::text;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -25,7 +27,70 @@ fn workspace() -> tempfile::TempDir {
     fs::write(folder.path().join("text.img"), "this is no disk image\n").unwrap();
     fs::write(folder.path().join("empty.img"), "").unwrap();
     fs::create_dir(folder.path().join("empty-folder")).unwrap();
+    release(
+        &folder.path().join("sound"),
+        "-sname tiny\n-setcookie YVEUBLMUVB7ZQZ5GHQJ2\n",
+    );
+    broken_release(&folder.path().join("broken"));
     folder
+}
+
+/// The start of an ELF file for x86-64 with no segments: a program that needs nothing.
+const EMPTY_ELF: [u8; 64] = {
+    let mut header = [0; 64];
+    let known = *b"\x7fELF\x02\x01\x01";
+    let mut at = 0;
+    while at < known.len() {
+        header[at] = known[at];
+        at += 1;
+    }
+    header[18] = 62;
+    header[20] = 1;
+    header
+};
+
+fn write(path: &Path, content: impl AsRef<[u8]>) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// A release without modules, with these flags.
+fn release(root: &Path, vm_args: &str) {
+    let boot = "{script,{\"tiny\",\"1\"},[{apply,{application,load,[{application,stdlib,[]}]}}]}.";
+    let boot = text::parse_one(boot.as_bytes()).unwrap();
+    let rel = "{release,{\"tiny\",\"1\"},{erts,\"13.1.5\"},[{kernel,\"8\"},{stdlib,\"4\"}]}.";
+    write(&root.join("releases/1/tiny.rel"), rel);
+    write(
+        &root.join("releases/1/tiny.boot"),
+        etf::emit(&boot, AtomStyle::Latin1),
+    );
+    write(&root.join("releases/1/vm.args"), vm_args);
+    write(&root.join("releases/1/sys.config"), "[].");
+    for (name, version) in [("kernel", 8), ("stdlib", 4)] {
+        let app = format!("{{application,{name},[{{vsn,\"{version}\"}}]}}.");
+        write(
+            &root.join(format!("lib/{name}-{version}/ebin/{name}.app")),
+            app,
+        );
+    }
+    for name in ["beam.smp", "erl_child_setup", "inet_gethost"] {
+        write(&root.join(format!("erts-13.1.5/bin/{name}")), EMPTY_ELF);
+    }
+}
+
+/// The same with mistakes.
+fn broken_release(root: &Path) {
+    release(root, "+sfoo 1\n-sname tiny\n-setcookie secret\n-heart\n");
+    fs::remove_dir_all(root.join("lib/stdlib-4")).unwrap();
+    write(&root.join("lib/stdlib-5/ebin/stdlib.app"), "");
+    fs::remove_file(root.join("erts-13.1.5/bin/inet_gethost")).unwrap();
+    let config = r#"[{kernel,[{logger,[{handler,default,logger_std_h,#{config=>#{file=>"log/tiny.log"}}}]}]},
+        {web,[{key,"/etc/ssl/private/tiny.pem"}]}]."#;
+    write(&root.join("releases/1/sys.config"), config);
+    let mut foreign = EMPTY_ELF;
+    foreign[18] = 183;
+    write(&root.join("lib/kernel-8/priv/nif.so"), foreign);
+    write(&root.join("lib/kernel-8/ebin/cut.beam"), "FOR1");
 }
 
 /// Splits a command line at spaces; single quotes keep them.
@@ -97,4 +162,4 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(help, usage, image_errors, run_errors);
+transcripts!(checks, help, usage, image_errors, run_errors);

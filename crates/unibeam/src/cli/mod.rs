@@ -1,8 +1,10 @@
 //! The command line: every flag, defined once. Parsing yields plain values and does no I/O.
 
+mod check;
 mod content;
 mod values;
 
+pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::ContentArgs;
 pub(crate) use values::{AccelArg, AddedFile, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg};
 
@@ -24,6 +26,7 @@ pub(crate) struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  unibeam check _build/prod/rel/my_app
   unibeam image _build/prod/rel/my_app -o my_app.img
   unibeam run my_app.img -p 4000:4000
   unibeam test my_app.img --http 4000/";
@@ -32,6 +35,8 @@ Examples:
 pub(crate) enum Command {
     /// Make a disk image from a built release
     Image(ImageArgs),
+    /// Find what will not work in an image of a release, before it boots
+    Check(CheckArgs),
     /// Run an image under QEMU, with its console here
     Run(RunArgs),
     /// Boot an image, check that it works, and stop it

@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod check;
 mod guest;
 mod image;
 mod recipe;
@@ -17,6 +18,7 @@ use crate::exit::Exit;
 pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Command::Image(args) => image::run(&args),
+        Command::Check(args) => check::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
     }

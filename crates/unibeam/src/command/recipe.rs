@@ -1,9 +1,9 @@
 //! What an image is made of: the release understood, its run-time system adapted, the rest added.
 
-use crate::cli::{AddedFile, ContentArgs};
+use crate::cli::{AddedFile, ContentArgs, EnvVar};
 use crate::error::Error;
 use boot_contract::init;
-use erts::{Closure, Sysroot};
+use erts::{Closure, Dropped, Sysroot};
 use image::{Content, EntryKind, ImageSpec, RootEntry};
 use release::{GuestPath, Release, Source, Start, StartOptions, TreeEntry, tree};
 use std::fs;
@@ -28,46 +28,102 @@ pub(crate) struct Recipe {
     mtime: u32,
 }
 
+/// A release and what an image would be made of, before the run-time system is completed with
+/// libraries; and everything that stands in the way.
+pub(crate) struct Draft {
+    /// The release.
+    pub(crate) release: Release,
+    /// What its start was derived from.
+    pub(crate) options: StartOptions,
+    /// How it starts, or why that cannot be made out.
+    pub(crate) start: Result<Start, Error>,
+    /// What goes into the image.
+    pub(crate) tree: Vec<TreeEntry>,
+    /// Files of the release that no guest needs.
+    pub(crate) left_out: Vec<Dropped>,
+    /// What is wrong, in the order found.
+    pub(crate) problems: Vec<Error>,
+}
+
+impl Draft {
+    /// Reads the release and decides what goes where, as far as possible.
+    ///
+    /// # Errors
+    /// There is no release at all.
+    pub(crate) fn survey(args: &ContentArgs) -> Result<Self, Error> {
+        let (release, problems) = Release::survey(&args.release)?;
+        let mut problems: Vec<Error> = problems.into_iter().map(Into::into).collect();
+        let options = start_options(args, &release);
+        let start = release.start(&options).map_err(Error::from);
+        let (entries, unfit) = release.survey_tree(&options);
+        problems.extend(unfit.into_iter().map(Into::into));
+        let trimmed = erts::trim(entries);
+        // What the start or the user asks for is needed, whatever it is.
+        let mut tree = trimmed.entries;
+        tree.extend(start.iter().flat_map(|start| start.files.clone()));
+        for file in &args.add {
+            match added_file(file) {
+                Ok(entry) => tree.push(entry),
+                Err(error) => problems.push(error),
+            }
+        }
+        Ok(Self {
+            release,
+            options,
+            start,
+            tree: tree::merge(tree),
+            left_out: trimmed.dropped,
+            problems,
+        })
+    }
+}
+
+fn start_options(args: &ContentArgs, release: &Release) -> StartOptions {
+    let variable = |v: &EnvVar| (v.name.clone(), v.value.clone());
+    StartOptions {
+        env: args.env.iter().map(variable).collect(),
+        args: Vec::new(),
+        console: args.console,
+        hostname: args
+            .hostname
+            .clone()
+            .unwrap_or_else(|| host_name(release.name())),
+    }
+}
+
 impl Recipe {
     /// Reads the release and decides what goes where.
     ///
     /// # Errors
     /// The release is not usable.
     pub(crate) fn new(args: &ContentArgs) -> Result<Self, Error> {
-        let release = Release::open(&args.release)?;
-        let options = StartOptions {
-            env: args
-                .env
-                .iter()
-                .map(|v| (v.name.clone(), v.value.clone()))
-                .collect(),
-            args: Vec::new(),
-            console: args.console,
-            hostname: args
-                .hostname
-                .clone()
-                .unwrap_or_else(|| host_name(release.name())),
-        };
-        let start = release.start(&options)?;
-        let trimmed = erts::trim(release.tree(&options)?);
-        // What the start or the user asks for is needed, whatever it is.
-        let tree = [trimmed.entries, start.files.clone(), added(&args.add)?];
-        let tree = tree::merge(tree.concat());
-        let closure = erts::closure(&tree, &Sysroot::new(&args.sysroot)?)?;
+        let draft = Draft::survey(args)?;
+        Self::from_draft(draft, args).map_err(|first| Error::Unfit {
+            first: first.into(),
+            path: args.release.clone(),
+        })
+    }
+
+    fn from_draft(draft: Draft, args: &ContentArgs) -> Result<Self, Error> {
+        if let Some(problem) = draft.problems.into_iter().next() {
+            return Err(problem);
+        }
+        let start = draft.start?;
+        let closure = erts::closure(&draft.tree, &Sysroot::new(&args.sysroot)?)?;
         let notes = notes(&start, &closure);
-        let tree = tree::merge([tree, closure.entries].concat());
+        let tree = tree::merge([draft.tree, closure.entries].concat());
         let mut root: Vec<_> = tree.into_iter().map(root_entry).collect();
         root.push(RootEntry::bytes(init::PATH, start.init.emit(), INIT_MODE));
         Ok(Self {
-            release,
+            release: draft.release,
             notes,
             libraries: closure
                 .libraries
                 .iter()
                 .map(|library| library.guest.to_string())
                 .collect(),
-            left_out: trimmed
-                .dropped
+            left_out: draft
+                .left_out
                 .iter()
                 .map(|dropped| dropped.path.to_string())
                 .collect(),
@@ -97,11 +153,7 @@ fn notes(start: &Start, closure: &Closure) -> Vec<String> {
         .collect()
 }
 
-/// Files of this host that the user wants in the image.
-fn added(files: &[AddedFile]) -> Result<Vec<TreeEntry>, Error> {
-    files.iter().map(added_file).collect()
-}
-
+/// A file of this host that the user wants in the image.
 fn added_file(file: &AddedFile) -> Result<TreeEntry, Error> {
     let metadata = fs::metadata(&file.host).map_err(|source| Error::Added {
         path: file.host.clone(),

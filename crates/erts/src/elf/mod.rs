@@ -1,11 +1,19 @@
 //! What the dynamic loader reads in an ELF file (ELF specification; gABI chapter 5).
 
+mod loaded;
+mod symbols;
+mod version;
+
+pub use version::VersionNeed;
+
 use object::LittleEndian;
 use object::elf;
-use object::read::StringTable;
-use object::read::elf::{Dyn, FileHeader, ProgramHeader};
+use object::read::elf::{FileHeader, ProgramHeader};
+
+use loaded::Loaded;
 
 type Header = elf::FileHeader64<LittleEndian>;
+type Segment = elf::ProgramHeader64<LittleEndian>;
 
 /// A program or shared library for x86-64.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +28,10 @@ pub struct Elf {
     pub rpath: Vec<String>,
     /// `DT_RUNPATH`.
     pub runpath: Vec<String>,
+    /// `DT_VERNEED`: the symbol versions it needs of other libraries, in order.
+    pub versions_needed: Vec<VersionNeed>,
+    /// `DT_VERDEF`: the symbol versions it has; empty for a library without versions.
+    pub versions_defined: Vec<String>,
 }
 
 /// Why bytes are not such a file.
@@ -65,57 +77,36 @@ impl Elf {
             if let Some(name) = interpreter {
                 found.interpreter = Some(text(name)?);
             }
-            let dynamic = segment
-                .dynamic(LittleEndian, bytes)
-                .map_err(|_| ElfError::Malformed("the dynamic section"))?;
-            if let Some(dynamic) = dynamic {
-                found.read_dynamic(bytes, segments, dynamic)?;
-            }
+        }
+        if let Some(loaded) = Loaded::new(bytes, segments)? {
+            found.read_dynamic(&loaded)?;
         }
         Ok(found)
     }
 
-    fn read_dynamic(
-        &mut self,
-        bytes: &[u8],
-        segments: &[elf::ProgramHeader64<LittleEndian>],
-        dynamic: &[elf::Dyn64<LittleEndian>],
-    ) -> Result<(), ElfError> {
-        let used = || {
-            dynamic
-                .iter()
-                .take_while(|entry| tag(entry) != Some(elf::DT_NULL))
-        };
-        let value = |wanted| {
-            let mut entries = used().filter(|entry| tag(entry) == Some(wanted));
-            entries.next().map(|entry| entry.d_val(LittleEndian))
-        };
-        let strings = match (value(elf::DT_STRTAB), value(elf::DT_STRSZ)) {
-            (Some(address), Some(size)) => string_table(bytes, segments, address, size)?,
-            _ => StringTable::default(),
-        };
-        let string = |offset: u64| {
-            let offset = u32::try_from(offset).ok();
-            let name = offset.and_then(|offset| strings.get(offset).ok());
-            text(name.ok_or(ElfError::Malformed("a name in the dynamic section"))?)
-        };
-        for entry in used() {
-            let offset = entry.d_val(LittleEndian);
-            match tag(entry) {
-                Some(elf::DT_NEEDED) => self.needed.push(string(offset)?),
-                Some(elf::DT_SONAME) => self.soname = Some(string(offset)?),
-                Some(elf::DT_RPATH) => self.rpath = directories(&string(offset)?),
-                Some(elf::DT_RUNPATH) => self.runpath = directories(&string(offset)?),
+    fn read_dynamic(&mut self, loaded: &Loaded<'_>) -> Result<(), ElfError> {
+        for &(tag, value) in &loaded.dynamic {
+            match tag {
+                elf::DT_NEEDED => self.needed.push(loaded.string(value)?),
+                elf::DT_SONAME => self.soname = Some(loaded.string(value)?),
+                elf::DT_RPATH => self.rpath = directories(&loaded.string(value)?),
+                elf::DT_RUNPATH => self.runpath = directories(&loaded.string(value)?),
                 _ => {}
             }
         }
+        self.versions_needed = version::needed(loaded)?;
+        self.versions_defined = version::defined(loaded)?;
         Ok(())
     }
 }
 
-/// The tag of an entry of the dynamic section; all known ones have 32 bits.
-fn tag(entry: &elf::Dyn64<LittleEndian>) -> Option<u32> {
-    u32::try_from(entry.d_tag(LittleEndian)).ok()
+/// Whether a file that [`Elf::parse`] accepts calls a function of another file.
+pub(crate) fn calls(bytes: &[u8], function: &str) -> bool {
+    let segments = Header::parse(bytes).and_then(|h| h.program_headers(LittleEndian, bytes));
+    let Ok(Ok(Some(loaded))) = segments.map(|segments| Loaded::new(bytes, segments)) else {
+        return false;
+    };
+    symbols::imports(bytes, &loaded).any(|name| name == function.as_bytes())
 }
 
 fn check_machine(bytes: &[u8]) -> Result<(), ElfError> {
@@ -132,25 +123,6 @@ fn check_machine(bytes: &[u8]) -> Result<(), ElfError> {
     } else {
         Err(ElfError::Machine { machine, bits })
     }
-}
-
-/// The string table at a virtual address, found through the segment that loads it.
-fn string_table<'a>(
-    bytes: &'a [u8],
-    segments: &[elf::ProgramHeader64<LittleEndian>],
-    address: u64,
-    size: u64,
-) -> Result<StringTable<'a>, ElfError> {
-    segments
-        .iter()
-        .filter(|segment| segment.p_type(LittleEndian) == elf::PT_LOAD)
-        .find_map(|segment| {
-            segment
-                .data_range(LittleEndian, bytes, address, size)
-                .ok()?
-        })
-        .map(|table| StringTable::new(table, 0, table.len() as u64))
-        .ok_or(ElfError::Malformed("the dynamic string table"))
 }
 
 fn directories(list: &str) -> Vec<String> {
