@@ -14,7 +14,7 @@ use std::process::Command;
 use erts::{Error, Note, Sysroot, closure, trim};
 use release::{GuestPath, Release, Source, StartOptions, TreeEntry, tree};
 
-use support::{mix_release, need, run, systools_release};
+use support::{compile, mix_release, need, run, systools_release};
 
 fn path(text: &str) -> GuestPath {
     GuestPath::new(text).unwrap()
@@ -166,25 +166,6 @@ fn mix_releases_start_and_read_their_runtime_configuration() {
         assert!(text.contains("{ok,<<\"42\">>}"), "{text}");
         assert_eq!(status, Some(5), "{text}");
     }
-}
-
-/// A tiny shared library or program made with the host's C compiler.
-fn compile(directory: &Path, name: &str, flags: &[&str]) -> PathBuf {
-    let source = directory.join("source.c");
-    fs::write(
-        &source,
-        "int f(void) { return 1; }\nint main(void) { return 0; }\n",
-    )
-    .unwrap();
-    let out = directory.join(name);
-    fs::create_dir_all(out.parent().unwrap()).unwrap();
-    run(Command::new("cc")
-        .current_dir(directory)
-        .args(["-o"])
-        .arg(&out)
-        .arg(&source)
-        .args(flags));
-    out
 }
 
 const SHARED: [&str; 4] = ["-shared", "-fPIC", "-nostdlib", "-Wl,--no-as-needed"];

@@ -30,6 +30,21 @@ fn drain(handle: &Handle) -> usize {
     count
 }
 
+/// Both ends read until all bytes under way are there. Gives how long that takes, in microseconds.
+fn drain_all(world: &mut World, ends: [&Handle; 2], under_way: usize) -> u64 {
+    let start = world.clock.now();
+    let limit = start + 300_000_000;
+    let mut read = 0;
+    while read < under_way {
+        read += ends.map(drain).iter().sum::<usize>();
+        assert!(
+            read == under_way || world.step(limit),
+            "{read} of {under_way} bytes arrived"
+        );
+    }
+    world.clock.now() - start
+}
+
 /// Both ends write and nobody reads, for long enough that both probe the other's closed window;
 /// then both read. Gives how long it takes until everything is there, in microseconds.
 fn time_to_drain(world: &mut World, ends: [&Handle; 2], pause: u64) -> u64 {
@@ -42,17 +57,7 @@ fn time_to_drain(world: &mut World, ends: [&Handle; 2], pause: u64) -> u64 {
             break;
         }
     }
-    let start = world.clock.now();
-    let limit = start + 300_000_000;
-    let mut read = 0;
-    while read < under_way {
-        read += ends.map(drain).iter().sum::<usize>();
-        assert!(
-            read == under_way || world.step(limit),
-            "{read} of {under_way} bytes arrived"
-        );
-    }
-    world.clock.now() - start
+    drain_all(world, ends, under_way)
 }
 
 #[test]
@@ -85,17 +90,7 @@ fn both_ends_may_write_to_closed_windows() {
             }
             world.run(if data.len() > 100 { 1000 } else { pause });
         }
-        let start = world.clock.now();
-        let mut read = 0;
-        while read < under_way {
-            read += drain(&a) + drain(&b);
-            let limit = start + 300_000_000;
-            assert!(
-                read == under_way || world.step(limit),
-                "{read} of {under_way} bytes arrived"
-            );
-        }
-        let time = world.clock.now() - start;
+        let time = drain_all(&mut world, [&a, &b], under_way);
         assert!(time < 2_000_000, "after a pause of {pause} ms: {time} us");
     }
 }

@@ -2,35 +2,16 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use lint::Code;
 
-use crate::support::{need, run};
+use crate::support::{compile, need};
 use crate::{Made, by_code, check, demand, refuse};
-
-/// A tiny program or library made with the host's C compiler.
-fn native(directory: &Path, name: &str, flags: &[&str]) -> PathBuf {
-    let source = directory.join("source.c");
-    fs::write(
-        &source,
-        "int f(void) { return 1; }\nint main(void) { return 0; }\n",
-    )
-    .unwrap();
-    let out = directory.join(name);
-    run(Command::new("cc")
-        .current_dir(directory)
-        .arg("-o")
-        .arg(&out)
-        .arg(&source)
-        .args(flags));
-    out
-}
 
 const SHARED: [&str; 5] = ["-shared", "-fPIC", "-nostdlib", "-Wl,--no-as-needed", "-L."];
 
 fn shared(directory: &Path, name: &str, more: &[&str]) -> PathBuf {
-    native(directory, name, &[&SHARED[..], more].concat())
+    compile(directory, name, &[&SHARED[..], more].concat())
 }
 
 /// A library that was linked with `name`, which is then removed.
@@ -60,12 +41,12 @@ fn native_code_that_does_not_fit() {
             fs::read(path).unwrap(),
         );
     };
-    put(native(
+    put(compile(
         at,
         "musl",
         &["-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"],
     ));
-    put(native(
+    put(compile(
         at,
         "loader",
         &["-Wl,--dynamic-linker=/nowhere/ld.so"],

@@ -28,6 +28,25 @@ pub(crate) fn run(command: &mut Command) -> String {
     text
 }
 
+/// A tiny shared library or program made with the host's C compiler.
+pub(crate) fn compile(directory: &Path, name: &str, flags: &[&str]) -> PathBuf {
+    let source = directory.join("source.c");
+    fs::write(
+        &source,
+        "int f(void) { return 1; }\nint main(void) { return 0; }\n",
+    )
+    .unwrap();
+    let out = directory.join(name);
+    fs::create_dir_all(out.parent().unwrap()).unwrap();
+    run(Command::new("cc")
+        .current_dir(directory)
+        .args(["-o"])
+        .arg(&out)
+        .arg(&source)
+        .args(flags));
+    out
+}
+
 /// The host's OTP, as its root directory and the version of its run-time system.
 pub(crate) fn otp() -> (PathBuf, String) {
     static OTP: OnceLock<(PathBuf, String)> = OnceLock::new();
