@@ -48,6 +48,7 @@ impl Disk {
             cmdline: CMDLINE,
             root,
             mtime: 0,
+            disk: image::DiskSpec::default(),
         };
         image::assemble(&spec, &path, &mut |_| {}).unwrap();
         let image = DiskImage::open(&path).unwrap();

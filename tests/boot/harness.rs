@@ -44,7 +44,7 @@ impl Sector {
         disk.write_all(&sector).unwrap();
         disk.as_file().set_len(DISK_SIZE).unwrap();
         let profile = Profile::named("kvm-pc").unwrap();
-        let boot = Boot::Disk(disk.path().into());
+        let boot = Boot::raw_disk(disk.path());
         let guest = Machine::new(profile, boot)
             .network(false)
             .memory_mib(16)
@@ -179,7 +179,7 @@ fn a_dropped_guest_leaves_no_process() {
 #[test]
 fn qemus_own_failure_is_shown() {
     let profile = Profile::named("kvm-pc").unwrap();
-    let boot = Boot::Disk("/nonexistent.img".into());
+    let boot = Boot::raw_disk("/nonexistent.img");
     let error = Machine::new(profile, boot).start().unwrap_err();
     assert!(error.to_string().contains("/nonexistent.img"), "{error}");
 }

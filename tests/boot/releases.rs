@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
-use tests::{image, image_with, output, unibeam};
+use tests::{image, image_with, make_image, output, release, unibeam};
 
 /// Runs `unibeam test --json` on an example; what must hold is in the flags.
 fn test(example: &str, flags: &[&str]) -> Value {
@@ -75,6 +75,17 @@ fn hello_on(machine: &str, flags: &[&str]) {
 #[test]
 fn hello_on_kvm_pc() {
     hello_on("kvm-pc", &[]);
+}
+
+/// QEMU reads its own format, packed; the image as a whole unpacked is what the others boot.
+#[test]
+fn hello_from_packed_qcow2() {
+    let flags = ["--format", "qcow2", "--compress", "--data", "64M"].map(String::from);
+    let image = make_image("packed", &release("hello"), &flags);
+    let report = test_image(&image, &["--http", "8080/", "--stop", "8080/stop?status=0"]);
+    assert_eq!(report["ending"], "the release ended with status 0");
+    let command = report["command"].as_str().unwrap();
+    assert!(command.contains("format=qcow2"), "{command}");
 }
 
 #[test]

@@ -7,5 +7,6 @@
 mod bad_input;
 mod content;
 mod failures;
+mod formats;
 mod oracles;
 mod reproducible;

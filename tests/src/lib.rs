@@ -162,7 +162,7 @@ pub fn scratch() -> TempDir {
 pub fn boot(profile: &Profile, image: &Path) -> (Boot, TempDir) {
     let folder = scratch();
     if profile.start == Start::Disk {
-        return (Boot::Disk(image.to_path_buf()), folder);
+        return (Boot::raw_disk(image), folder);
     }
     let image = DiskImage::open(image).unwrap();
     let extract = |range, name| {

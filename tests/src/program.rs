@@ -46,6 +46,7 @@ pub fn program_image(name: &str, init: &Init, program: &Path) -> PathBuf {
         cmdline: "",
         root: &root,
         mtime: 0,
+        disk: image::DiskSpec::default(),
     };
     let path = FOLDER.join(format!("{name}.img"));
     image::assemble(&spec, &path, &mut |_| {}).unwrap_or_else(|error| panic!("{error}"));

@@ -12,6 +12,10 @@ pub const BIOS_BOOT_TYPE: &str = "21686148-6449-6E6F-744E-656564454649";
 /// GPT type of the EFI system partition (UEFI 2.10, table 5.7).
 pub const EFI_SYSTEM_TYPE: &str = "C12A7328-F81F-11D2-BA4B-00A0C93EC93B";
 
+/// GPT type of the data partition: Linux file system data (Discoverable Partitions Specification),
+/// which every tool takes for what it is.
+pub const DATA_TYPE: &str = "0FC63DAF-8483-4772-8E79-3D69D8477DE4";
+
 /// Kernel ELF on the EFI system partition.
 pub const KERNEL_PATH: &str = "UNIBEAM/KERNEL.ELF";
 /// Root archive on the EFI system partition.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use boot_contract::disk::{
-    BIOS_BOOT_TYPE, BLOCK_LIST, BOOT_PACKET, BOOT_PACKET_COUNT, BOOT_PACKET_LBA, EFI_SYSTEM_TYPE,
-    SECTOR,
+    BIOS_BOOT_TYPE, BLOCK_LIST, BOOT_PACKET, BOOT_PACKET_COUNT, BOOT_PACKET_LBA, DATA_TYPE,
+    EFI_SYSTEM_TYPE, SECTOR,
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,8 +13,7 @@ use crate::error::ImageError;
 use crate::gpt::{Gpt, Guid, Partition, protect};
 use crate::output::Output;
 use crate::plan::{
-    CMDLINE_FILE, ESP_LBA, KERNEL_FILE, Layout, Plan, ROOT_FILE, STAGE_LBA, TAIL_SECTORS,
-    file_offset,
+    CMDLINE_FILE, Disk, ESP_LBA, KERNEL_FILE, Layout, Plan, ROOT_FILE, STAGE_LBA, file_offset,
 };
 use crate::spec::ImageSpec;
 
@@ -32,6 +31,8 @@ pub struct Progress {
 pub struct Report {
     /// The image.
     pub path: PathBuf,
+    /// Its size in bytes, without its holes that of the disk unless the format says otherwise.
+    pub file_size: u64,
     /// SHA-256 of the image's content (boot code, kernel, command line, root archive) in
     /// hexadecimal; the GUIDs derive from it.
     pub digest: String,
@@ -67,8 +68,10 @@ pub fn assemble(
     writer.content(&layout, spec, boot_sector, progress)?;
     let digest: [u8; 32] = writer.hash.clone().finalize().into();
     writer.tables(&layout, &digest)?;
+    let (path, file_size) = writer.output.finish(spec.disk.encoding, &digest)?;
     Ok(Report {
-        path: writer.output.finish()?,
+        path,
+        file_size,
         digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
         plan: layout.plan,
     })
@@ -89,7 +92,7 @@ impl Writer {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<(), ImageError> {
         let files = layout.volume.files();
-        let boot_sector = patched_boot_sector(boot_sector, spec.bios_stage, layout.sectors);
+        let boot_sector = patched_boot_sector(boot_sector, spec.bios_stage, layout.disk.sectors);
         self.hashed(0, &boot_sector)?;
         self.hashed(STAGE_LBA * SECTOR, &patched_stage(spec.bios_stage, layout))?;
         self.hashed(file_offset(&files[KERNEL_FILE]), spec.kernel)?;
@@ -115,7 +118,7 @@ impl Writer {
         for (offset, bytes) in layout.volume.emit(ESP_LBA, serial)? {
             self.output.write_at(ESP_LBA * SECTOR + offset, &bytes)?;
         }
-        let gpt = gpt(layout.sectors, digest);
+        let gpt = gpt(&layout.disk, digest);
         let backup = gpt.emit_backup();
         self.output.write_at(SECTOR, &gpt.emit_primary())?;
         self.output
@@ -123,7 +126,7 @@ impl Writer {
     }
 }
 
-fn gpt(sectors: u64, digest: &[u8; 32]) -> Gpt {
+fn gpt(disk: &Disk, digest: &[u8; 32]) -> Gpt {
     let partition = |kind: &str, first, last, name: &str| Partition {
         kind: Guid::from_text(kind).unwrap_or_default(),
         id: derived_guid(digest, name),
@@ -131,18 +134,18 @@ fn gpt(sectors: u64, digest: &[u8; 32]) -> Gpt {
         last,
         name: name.into(),
     };
+    let mut partitions = vec![
+        partition(BIOS_BOOT_TYPE, STAGE_LBA, ESP_LBA - 1, "BIOS boot"),
+        partition(EFI_SYSTEM_TYPE, ESP_LBA, disk.esp_last, "EFI system"),
+    ];
+    partitions.extend(
+        disk.data
+            .map(|(first, last)| partition(DATA_TYPE, first, last, "data")),
+    );
     Gpt {
         disk: derived_guid(digest, "disk"),
-        sectors,
-        partitions: vec![
-            partition(BIOS_BOOT_TYPE, STAGE_LBA, ESP_LBA - 1, "BIOS boot"),
-            partition(
-                EFI_SYSTEM_TYPE,
-                ESP_LBA,
-                sectors - TAIL_SECTORS - 1,
-                "EFI system",
-            ),
-        ],
+        sectors: disk.sectors,
+        partitions,
     }
 }
 

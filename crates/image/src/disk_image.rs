@@ -1,6 +1,5 @@
 //! Looking into an image: its partition table and its files.
 
-use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -12,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use crate::cpio;
 use crate::error::ImageError;
 use crate::fat::ReadVolume;
+use crate::formats::Medium;
 use crate::gpt::{COPY_SECTORS, Gpt, GptError, Guid, check_protective};
-use crate::output::open;
 
 /// An image on disk whose partition tables are valid and whose files are there.
 #[derive(Debug)]
 pub struct DiskImage {
-    file: File,
+    medium: Medium,
     path: PathBuf,
     /// The partition table.
     pub gpt: Gpt,
@@ -45,10 +44,10 @@ impl DiskImage {
     /// # Errors
     /// It cannot be read, or is not an image of this program.
     pub fn open(path: &Path) -> Result<Self, ImageError> {
-        let mut file = open(path)?;
-        let gpt = read_gpt(&mut file, path)?;
+        let medium = Medium::open(path)?;
+        let gpt = read_gpt(&mut &medium, path)?;
         let esp = find_esp(&gpt)?;
-        let mut volume = ReadVolume::open(&file, esp.0 * SECTOR, esp.1)?;
+        let mut volume = ReadVolume::open(&medium, esp.0 * SECTOR, esp.1)?;
         let mut find = |name| {
             volume.find(name).map(|found| ByteRange {
                 offset: found.offset,
@@ -56,9 +55,9 @@ impl DiskImage {
             })
         };
         let (kernel, root, cmdline) = (find(KERNEL_PATH)?, find(ROOT_PATH)?, find(CMDLINE_PATH)?);
-        let cmdline = read_cmdline(&file, cmdline).map_err(|e| ImageError::input(path, e))?;
+        let cmdline = read_cmdline(&medium, cmdline).map_err(|e| ImageError::input(path, e))?;
         Ok(Self {
-            file,
+            medium,
             path: path.to_path_buf(),
             gpt,
             kernel,
@@ -67,13 +66,18 @@ impl DiskImage {
         })
     }
 
+    /// The file that holds the disk.
+    pub fn medium(&self) -> &Medium {
+        &self.medium
+    }
+
     /// Copies a part of the image, for example the kernel into a file of its own.
     ///
     /// # Errors
     /// The image cannot be read or `out` not written.
     pub fn copy(&self, range: ByteRange, out: &mut dyn Write) -> Result<(), ImageError> {
         let fail = |error| ImageError::input(&self.path, error);
-        let mut part = Section::new(&self.file, range).map_err(fail)?;
+        let mut part = Section::new(&self.medium, range).map_err(fail)?;
         std::io::copy(&mut part, out).map_err(fail)?;
         Ok(())
     }
@@ -82,8 +86,8 @@ impl DiskImage {
     ///
     /// # Errors
     /// The image cannot be read.
-    pub fn root_entries(&self) -> Result<cpio::Reader<Section<&File>>, ImageError> {
-        let section = Section::new(&self.file, self.root);
+    pub fn root_entries(&self) -> Result<cpio::Reader<Section<&Medium>>, ImageError> {
+        let section = Section::new(&self.medium, self.root);
         let section = section.map_err(|error| ImageError::input(&self.path, error))?;
         Ok(cpio::Reader::new(section)?)
     }
@@ -100,7 +104,7 @@ fn find_esp(gpt: &Gpt) -> Result<(u64, u64), GptError> {
 }
 
 /// Reads both copies of the table, which must agree.
-fn read_gpt(file: &mut File, path: &Path) -> Result<Gpt, ImageError> {
+fn read_gpt(file: &mut &Medium, path: &Path) -> Result<Gpt, ImageError> {
     let fail = |error| ImageError::input(path, error);
     let sectors = file.seek(SeekFrom::End(0)).map_err(fail)? / SECTOR;
     if sectors < 2 * COPY_SECTORS + 2 {
@@ -122,14 +126,14 @@ fn read_gpt(file: &mut File, path: &Path) -> Result<Gpt, ImageError> {
     Ok(primary)
 }
 
-fn read_at<const N: usize>(file: &mut File, offset: u64) -> std::io::Result<[u8; N]> {
+fn read_at<const N: usize>(file: &mut &Medium, offset: u64) -> std::io::Result<[u8; N]> {
     let mut bytes = [0; N];
     file.seek(SeekFrom::Start(offset))?;
     file.read_exact(&mut bytes)?;
     Ok(bytes)
 }
 
-fn read_cmdline(file: &File, range: ByteRange) -> std::io::Result<String> {
+fn read_cmdline(file: &Medium, range: ByteRange) -> std::io::Result<String> {
     let mut text = Vec::new();
     let limit = CMDLINE_MAX as u64 + 1;
     Section::new(file, range)?

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use crate::cpio::CpioError;
 use crate::elf::KernelError;
 use crate::fat::FatError;
+use crate::formats::{Format, FormatError};
 use crate::gpt::GptError;
+use crate::plan::SIZE_MAX;
 
 /// Why an image could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +127,41 @@ pub enum ImageError {
         /// Its position.
         at: usize,
     },
+    /// The disk is smaller than what it has to hold.
+    #[error(
+        "a disk of {size} bytes is too small: this one needs {needed} bytes ({} MiB); leave out --size for the smallest, or ask for more", needed >> 20
+    )]
+    SizeTooSmall {
+        /// What was asked for.
+        size: u64,
+        /// What is needed.
+        needed: u64,
+    },
+    /// The disk is larger than all formats can hold.
+    #[error("a disk of {size} bytes is too large: at most {} GiB are possible", SIZE_MAX >> 30)]
+    SizeTooLarge {
+        /// What was asked for.
+        size: u64,
+    },
+    /// The disk's size is not a multiple of what the format demands.
+    #[error("a disk of {size} bytes is not possible in the format {format}: it takes multiples of {} MiB", granule >> 20)]
+    SizeUnit {
+        /// What was asked for.
+        size: u64,
+        /// The unit in bytes.
+        granule: u64,
+        /// The format.
+        format: Format,
+    },
+    /// An image is a damaged container, or one of a kind that is not supported.
+    #[error("{0}")]
+    Format(FormatError),
+    /// An image cannot be unpacked.
+    #[error("cannot unpack the image into {}: {source}; set TMPDIR to a folder with space", std::env::temp_dir().display())]
+    Unpack {
+        /// The operating system's reason.
+        source: io::Error,
+    },
     /// The planned layout contradicts itself.
     #[error("the planned layout is not possible: {0}")]
     Plan(#[from] crate::plan::PlanError),
@@ -141,6 +178,22 @@ impl ImageError {
             io::ErrorKind::IsADirectory => Self::OutputIsDirectory { path },
             _ => Self::Output { path, source },
         }
+    }
+
+    /// The right variant for a container that cannot be read.
+    pub(crate) fn format(path: &Path, source: FormatError) -> Self {
+        match source {
+            FormatError::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::Format(FormatError::CutOff)
+            }
+            FormatError::Read(error) => Self::input(path, error),
+            source => Self::Format(source),
+        }
+    }
+
+    /// The right variant for a failure to unpack an image.
+    pub(crate) fn unpack(source: io::Error) -> Self {
+        Self::Unpack { source }
     }
 
     /// The right variant for a failure to read `path`.

@@ -3,7 +3,8 @@
 //! [`assemble`] turns an [`ImageSpec`] into an image file: it plans the layout ([`plan()`]), writes
 //! root archive ([`cpio`]), EFI system partition ([`fat`]) and partition table ([`gpt`]), and
 //! patches the block list from which the BIOS stage boots. The same input gives the same bytes.
-//! [`DiskImage`] looks into such a file. docs/image-format.md has the drawings.
+//! A disk is written raw or in the container of a hypervisor ([`Format`]). [`DiskImage`] looks into
+//! such a file. docs/image-format.md has the drawings.
 
 mod assemble;
 pub mod cpio;
@@ -11,6 +12,8 @@ mod disk_image;
 pub mod elf;
 mod error;
 pub mod fat;
+mod formats;
+pub mod fuzz;
 pub mod gpt;
 mod output;
 mod plan;
@@ -20,5 +23,6 @@ mod temporary;
 pub use assemble::{Progress, Report, assemble, plan};
 pub use disk_image::{ByteRange, DiskImage, Section};
 pub use error::ImageError;
-pub use plan::{Part, Plan, PlanError};
-pub use spec::{Content, EntryKind, ImageSpec, RootEntry};
+pub use formats::{Compress, Compression, Encoding, EncodingError, Format, FormatError, Medium};
+pub use plan::{Part, Plan, PlanError, SIZE_MAX};
+pub use spec::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};

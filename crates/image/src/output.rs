@@ -1,10 +1,10 @@
 //! The image file while it is being made: temporary until it is whole.
 
-use std::fs::File;
-use std::io::{BufWriter, Seek, SeekFrom, Write};
+use std::io::{self, BufWriter, IntoInnerError, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::ImageError;
+use crate::formats::{self, Encoding, Raw, Runs};
 use crate::temporary::Temporary;
 
 /// Bytes collected before they are written.
@@ -15,6 +15,7 @@ pub(crate) struct Output {
     path: PathBuf,
     size: u64,
     position: u64,
+    written: Runs,
 }
 
 impl Output {
@@ -29,6 +30,7 @@ impl Output {
             path,
             size,
             position: 0,
+            written: Runs::default(),
         })
     }
 
@@ -38,21 +40,46 @@ impl Output {
             .map_err(|error| ImageError::output(&self.path, self.size, error))
     }
 
-    fn try_write_at(&mut self, offset: u64, bytes: &[u8]) -> std::io::Result<()> {
+    fn try_write_at(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         if offset != self.position {
             self.file.seek(SeekFrom::Start(offset))?;
         }
         self.file.write_all(bytes)?;
         self.position = offset + bytes.len() as u64;
+        self.written.add(offset, self.position);
         Ok(())
     }
 
-    /// Gives the file its name.
-    pub(crate) fn finish(self) -> Result<PathBuf, ImageError> {
-        let fail = |error| ImageError::output(&self.path, self.size, error);
-        let file = self.file.into_inner().map_err(|e| fail(e.into_error()))?;
-        file.persist(&self.path).map_err(fail)?;
-        Ok(self.path)
+    /// Carries the disk over into its format, and gives the file its name; gives that and its size.
+    pub(crate) fn finish(
+        self,
+        encoding: Encoding,
+        digest: &[u8; 32],
+    ) -> Result<(PathBuf, u64), ImageError> {
+        let (path, size) = (self.path.clone(), self.size);
+        self.try_finish(encoding, digest)
+            .map_err(|error| ImageError::output(&path, size, error))
+    }
+
+    fn try_finish(self, encoding: Encoding, digest: &[u8; 32]) -> io::Result<(PathBuf, u64)> {
+        let Self {
+            path,
+            size,
+            written,
+            file,
+            ..
+        } = self;
+        let mut file = file.into_inner().map_err(IntoInnerError::into_error)?;
+        if !encoding.is_plain() {
+            let mut raw = Raw::new(file.as_file(), size, written);
+            let container = Temporary::beside(&path)?;
+            let mut out = BufWriter::with_capacity(BUFFER, container);
+            formats::write(encoding, &mut raw, digest, &mut out)?;
+            file = out.into_inner().map_err(IntoInnerError::into_error)?;
+        }
+        let size = file.as_file().metadata()?.len();
+        file.persist(&path)?;
+        Ok((path, size))
     }
 }
 
@@ -73,9 +100,4 @@ fn target(path: &Path) -> Result<PathBuf, ImageError> {
     }
     path.canonicalize()
         .map_err(|error| ImageError::output(path, 0, error))
-}
-
-/// Opens an image for reading.
-pub(crate) fn open(path: &Path) -> Result<File, ImageError> {
-    File::open(path).map_err(|error| ImageError::input(path, error))
 }

@@ -13,9 +13,11 @@ use crate::elf::Kernel;
 use crate::error::ImageError;
 use crate::fat::{FatError, PlannedFile, Volume};
 use crate::gpt::COPY_SECTORS;
-use crate::spec::ImageSpec;
+use crate::spec::{DiskSpec, ImageSpec};
 
 const MIB: u64 = 1 << 20;
+/// Largest disk in bytes: what the narrowest of the formats, VHD, can hold.
+pub const SIZE_MAX: u64 = 2040 << 30;
 /// First sector of the BIOS boot partition: the first after the table that is a multiple of 8,
 /// as disks with sectors of 4096 bytes like it.
 pub(crate) const STAGE_LBA: u64 = 40;
@@ -160,7 +162,7 @@ impl fmt::Display for Plan {
 #[derive(Debug)]
 pub(crate) struct Layout<'a> {
     pub(crate) plan: Plan,
-    pub(crate) sectors: u64,
+    pub(crate) disk: Disk,
     pub(crate) archive: Archive<'a>,
     pub(crate) volume: Volume,
     pub(crate) block_list: BlockList,
@@ -184,12 +186,13 @@ impl<'a> Layout<'a> {
             (CMDLINE_PATH, cmdline.len() as u64),
             (ROOT_PATH, archive.size()),
         ];
-        let (sectors, volume) = smallest_disk(&files)?;
-        let plan = plan_of(sectors, spec.bios_stage.len() as u64, volume.files());
+        let (system, volume) = smallest_disk(&files)?;
+        let disk = Disk::new(system, &spec.disk)?;
+        let plan = plan_of(&disk, spec.bios_stage.len() as u64, volume.files());
         plan.validate()?;
         Ok(Self {
             plan,
-            sectors,
+            disk,
             archive,
             block_list: block_list(&kernel, spec.cmdline.len() as u64, volume.files()),
             volume,
@@ -203,8 +206,51 @@ pub(crate) fn file_offset(file: &PlannedFile) -> u64 {
     ESP_LBA * SECTOR + file.offset
 }
 
-/// Sectors of the EFI system partition of a disk.
-pub(crate) fn esp_sectors(disk_sectors: u64) -> u64 {
+/// The disk's partitions after the BIOS boot partition, in sectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Disk {
+    /// Of the whole disk.
+    pub(crate) sectors: u64,
+    /// Last sector of the EFI system partition.
+    pub(crate) esp_last: u64,
+    /// First and last sector of the data partition.
+    pub(crate) data: Option<(u64, u64)>,
+}
+
+impl Disk {
+    /// From the sectors of the smallest disk without a data partition, and what is asked for.
+    fn new(system: u64, spec: &DiskSpec) -> Result<Self, ImageError> {
+        let granule = spec.encoding.format.granule();
+        let whole_mib = |bytes: u64| bytes.min(SIZE_MAX).next_multiple_of(MIB) / SECTOR;
+        let data = spec.data.map(whole_mib).filter(|&sectors| sectors > 0);
+        // The table's copy follows in a MiB of its own.
+        let needed = data.map_or(system, |data| system + data + MIB / SECTOR) * SECTOR;
+        let size = spec
+            .size
+            .unwrap_or_else(|| needed.next_multiple_of(granule));
+        if size < needed {
+            return Err(ImageError::SizeTooSmall { size, needed });
+        }
+        if !size.is_multiple_of(granule) {
+            return Err(ImageError::SizeUnit {
+                size,
+                granule,
+                format: spec.encoding.format,
+            });
+        }
+        if size > SIZE_MAX {
+            return Err(ImageError::SizeTooLarge { size });
+        }
+        Ok(Self {
+            sectors: size / SECTOR,
+            esp_last: system - TAIL_SECTORS - 1,
+            data: data.map(|sectors| (system, system + sectors - 1)),
+        })
+    }
+}
+
+/// Sectors of the EFI system partition of the smallest disk that has it.
+fn esp_sectors(disk_sectors: u64) -> u64 {
     disk_sectors - TAIL_SECTORS - ESP_LBA
 }
 
@@ -225,7 +271,7 @@ fn smallest_disk(files: &[(&str, u64)]) -> Result<(u64, Volume), FatError> {
     Err(FatError::TooLarge { needed: content })
 }
 
-fn plan_of(sectors: u64, stage_size: u64, files: &[PlannedFile]) -> Plan {
+fn plan_of(disk: &Disk, stage_size: u64, files: &[PlannedFile]) -> Plan {
     let stage_offset = STAGE_LBA * SECTOR;
     let esp_offset = ESP_LBA * SECTOR;
     let mut stage = Part::new(
@@ -237,24 +283,30 @@ fn plan_of(sectors: u64, stage_size: u64, files: &[PlannedFile]) -> Plan {
     let mut esp = Part::new(
         "EFI system partition",
         esp_offset,
-        esp_sectors(sectors) * SECTOR,
+        (disk.esp_last + 1 - ESP_LBA) * SECTOR,
     );
     esp.parts = files
         .iter()
         .map(|file| Part::new(&file.path, file_offset(file), file.size))
         .collect();
     let table_size = COPY_SECTORS * SECTOR;
-    let size = sectors * SECTOR;
-    Plan {
-        size,
-        parts: vec![
-            Part::new("boot sector", 0, SECTOR),
-            Part::new("partition table", SECTOR, table_size),
-            stage,
-            esp,
-            Part::new("partition table, copy", size - table_size, table_size),
-        ],
-    }
+    let size = disk.sectors * SECTOR;
+    let mut parts = vec![
+        Part::new("boot sector", 0, SECTOR),
+        Part::new("partition table", SECTOR, table_size),
+        stage,
+        esp,
+    ];
+    parts.extend(disk.data.map(|(first, last)| {
+        let size = (last + 1 - first) * SECTOR;
+        Part::new("data partition", first * SECTOR, size)
+    }));
+    parts.push(Part::new(
+        "partition table, copy",
+        size - table_size,
+        table_size,
+    ));
+    Plan { size, parts }
 }
 
 fn block_list(kernel: &Kernel, cmdline_size: u64, files: &[PlannedFile]) -> BlockList {

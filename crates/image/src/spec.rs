@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::formats::Encoding;
+
 /// Everything one image is made of.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageSpec<'a> {
@@ -17,6 +19,19 @@ pub struct ImageSpec<'a> {
     pub root: &'a [RootEntry],
     /// Modification time of every file, in seconds since 1970 (`SOURCE_DATE_EPOCH`, else 0).
     pub mtime: u32,
+    /// The disk that holds all this.
+    pub disk: DiskSpec,
+}
+
+/// How large a disk is, and how it is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DiskSpec {
+    /// Size of the whole disk in bytes; the smallest possible if absent.
+    pub size: Option<u64>,
+    /// Size of an empty data partition in bytes, if there is to be one.
+    pub data: Option<u64>,
+    /// Format and compression of the file.
+    pub encoding: Encoding,
 }
 
 /// One entry of the root archive.

@@ -35,7 +35,12 @@ const PORT_REFUSED: &str = "Could not set up host forwarding rule";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Boot {
     /// The firmware starts this disk image.
-    Disk(PathBuf),
+    Disk {
+        /// The file.
+        path: PathBuf,
+        /// QEMU's name of its format.
+        format: &'static str,
+    },
     /// QEMU loads the parts of an image.
     Direct {
         /// The kernel, an ELF file with a PVH entry.
@@ -45,6 +50,16 @@ pub enum Boot {
         /// The image's own command line.
         cmdline: String,
     },
+}
+
+impl Boot {
+    /// The firmware starts this raw disk image.
+    pub fn raw_disk(path: impl Into<PathBuf>) -> Self {
+        Self::Disk {
+            path: path.into(),
+            format: "raw",
+        }
+    }
 }
 
 /// A TCP port of the guest, offered on 127.0.0.1.
@@ -269,7 +284,9 @@ impl Machine {
 
     fn check_boot(&self) -> Result<(), StartError> {
         let expected = match (self.profile.start, &self.boot) {
-            (Start::Disk, Boot::Disk(_)) | (Start::Direct, Boot::Direct { .. }) => return Ok(()),
+            (Start::Disk, Boot::Disk { .. }) | (Start::Direct, Boot::Direct { .. }) => {
+                return Ok(());
+            }
             (Start::Disk, _) => "a disk image",
             (Start::Direct, _) => "a kernel and a root archive",
         };
@@ -373,13 +390,13 @@ impl Machine {
     fn boot_arguments(&self, list: &mut Arguments) {
         let words = self.words.join(" ");
         match &self.boot {
-            Boot::Disk(image) => {
+            Boot::Disk { path, format } => {
                 let device = self.profile.disk.as_deref().unwrap_or_default();
-                let file = option_value(&image.to_string_lossy());
+                let file = option_value(&path.to_string_lossy());
                 // The image stays as it is: writes go to a temporary file that QEMU removes.
                 list.pair(
                     "-drive",
-                    format!("file={file},if=none,id=disk,format=raw,snapshot=on"),
+                    format!("file={file},if=none,id=disk,format={format},snapshot=on"),
                 );
                 list.pair("-device", format!("{device},drive=disk,bootindex=0"));
                 if !words.is_empty() {

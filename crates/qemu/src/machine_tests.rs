@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn disk() -> Boot {
-    Boot::Disk("/tmp/a,b.img".into())
+    Boot::raw_disk("/tmp/a,b.img")
 }
 
 fn direct() -> Boot {

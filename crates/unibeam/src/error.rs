@@ -1,7 +1,7 @@
 //! Everything that can go wrong, and the exit status it leads to.
 
 use crate::exit::Exit;
-use image::ImageError;
+use image::{EncodingError, ImageError};
 use qemu::{ProfileError, StartError, WaitError};
 use std::io;
 use std::num::ParseIntError;
@@ -24,6 +24,8 @@ pub(crate) enum Error {
     SourceDateEpoch { text: String, source: ParseIntError },
     #[error(transparent)]
     Image(#[from] ImageError),
+    #[error(transparent)]
+    Encoding(#[from] EncodingError),
     #[error("cannot read the image {}: {source}; `unibeam image RELEASE -o {}` makes one", path.display(), path.display())]
     ReadImage { path: PathBuf, source: io::Error },
     #[error("{} is not an image made by `unibeam image`: {source}", path.display())]

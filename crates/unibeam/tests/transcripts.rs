@@ -26,6 +26,12 @@ fn workspace() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("text.img"), "this is no disk image\n").unwrap();
     fs::write(folder.path().join("empty.img"), "").unwrap();
+    for (name, bytes) in DAMAGED {
+        fs::write(folder.path().join(name), bytes).unwrap();
+    }
+    let mut old = b"QFI\xfb\0\0\0\x02".to_vec();
+    old.resize(512, 0);
+    fs::write(folder.path().join("old.qcow2"), old).unwrap();
     fs::create_dir(folder.path().join("empty-folder")).unwrap();
     release(
         &folder.path().join("sound"),
@@ -34,6 +40,14 @@ fn workspace() -> tempfile::TempDir {
     broken_release(&folder.path().join("broken"));
     folder
 }
+
+/// Containers that end early or are of another kind than ours.
+const DAMAGED: [(&str, &[u8]); 4] = [
+    ("cut.qcow2", b"QFI\xfb\0\0\0\x03"),
+    ("cut.vmdk", b"KDMV"),
+    ("cut.img.zst", b"\x28\xb5\x2f\xfd"),
+    ("text.tar.gz", b"\x1f\x8btext"),
+];
 
 /// The start of an ELF file for x86-64 with no segments: a program that needs nothing.
 const EMPTY_ELF: [u8; 64] = {

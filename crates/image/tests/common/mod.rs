@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use boot_contract::disk::{BLOCK_LIST, BOOT_PACKET, BlockList};
-use image::{ImageSpec, RootEntry};
+use image::{DiskSpec, ImageSpec, RootEntry};
 
 /// Where the kernel of [`kernel`] wants to be.
 pub(crate) const KERNEL_ADDRESS: u32 = 0x20_0000;
@@ -69,6 +69,7 @@ pub(crate) fn with_spec<T>(root: &[RootEntry], test: impl FnOnce(&ImageSpec<'_>)
         cmdline: "ip=dhcp hostname=test",
         root,
         mtime: 0,
+        disk: DiskSpec::default(),
     })
 }
 

@@ -2,11 +2,15 @@
 
 mod check;
 mod content;
+mod disk;
 mod values;
 
 pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::ContentArgs;
-pub(crate) use values::{AccelArg, AddedFile, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg};
+pub(crate) use disk::DiskArgs;
+pub(crate) use values::{
+    AccelArg, AddedFile, DiskSize, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg,
+};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
@@ -53,6 +57,9 @@ pub(crate) struct ImageArgs {
     #[command(flatten)]
     pub(crate) content: ContentArgs,
 
+    #[command(flatten)]
+    pub(crate) disk: DiskArgs,
+
     /// Plan the image and show the plan, but write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -65,6 +72,7 @@ const IMAGE_EXAMPLES: &str = "\
 Examples:
   unibeam image _build/prod/rel/my_app -o my_app.img
   unibeam image _build/default/rel/my_app -o my_app.img --env PORT=8080 --hostname shop
+  unibeam image _build/prod/rel/my_app -o my_app.qcow2 --compress --size 4G --data 2G
   unibeam image my_app/releases/1.0.0/my_app.rel -o my_app.img --dry-run";
 
 #[derive(Debug, Args)]

@@ -13,6 +13,8 @@ use std::str::FromStr;
 pub(crate) enum ValueError {
     #[error("expected a size such as 256, 256M or 1G")]
     Memory,
+    #[error("expected a size such as 256, 256M, 4G or 1T")]
+    DiskSize,
     #[error("expected [HOST:]GUEST with ports from 1 to 65535, such as 8080:80")]
     Port(#[source] Option<ParseIntError>),
     #[error("expected PORT/PATH, such as 8080/health")]
@@ -50,6 +52,35 @@ impl FromStr for Memory {
         match count.checked_mul(unit) {
             Some(mib @ 1..) => Ok(Self(mib)),
             _ => Err(ValueError::Memory),
+        }
+    }
+}
+
+/// Size of a disk or of a part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct DiskSize(u64);
+
+impl DiskSize {
+    /// The size in bytes.
+    pub(crate) const fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+impl FromStr for DiskSize {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        let (digits, shift) = match text.char_indices().next_back() {
+            Some((end, 'M' | 'm')) => (&text[..end], 20),
+            Some((end, 'G' | 'g')) => (&text[..end], 30),
+            Some((end, 'T' | 't')) => (&text[..end], 40),
+            _ => (text, 20),
+        };
+        let count: u64 = digits.parse().map_err(|_| ValueError::DiskSize)?;
+        match count.checked_mul(1 << shift) {
+            Some(bytes @ 1..) => Ok(Self(bytes)),
+            _ => Err(ValueError::DiskSize),
         }
     }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Prepared {
     pub(crate) accel: Accel,
     /// Why, if that was left to us.
     pub(crate) probe: Option<ProbeReport>,
+    /// The disk, which may be a temporary file, for as long as the machine runs.
+    _image: DiskImage,
 }
 
 impl Prepared {
@@ -30,7 +32,11 @@ impl Prepared {
         let profile = Profile::named(&args.machine)?;
         let image = DiskImage::open(path).map_err(|source| not_an_image(path, source))?;
         let (boot, scratch) = match profile.start {
-            Start::Disk => (Boot::Disk(path.to_path_buf()), None),
+            Start::Disk => {
+                let (path, format) = image.medium().qemu_disk();
+                let path = path.to_path_buf();
+                (Boot::Disk { path, format }, None)
+            }
             Start::Direct => {
                 let scratch = tempfile::tempdir().map_err(Error::Scratch)?;
                 (direct(&image, scratch.path())?, Some(scratch))
@@ -53,6 +59,7 @@ impl Prepared {
             machine: scratch.into_iter().fold(machine, Machine::hold),
             accel,
             probe,
+            _image: image,
         })
     }
 

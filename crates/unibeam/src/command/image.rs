@@ -6,7 +6,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
 use crate::signals;
-use image::{Plan, Progress};
+use image::{DiskSpec, Encoding, Plan, Progress};
 use serde::Serialize;
 use std::path::Path;
 
@@ -21,6 +21,10 @@ struct Report<'a> {
     image: Option<&'a Path>,
     /// SHA-256 of the content; absent after a dry run.
     digest: Option<&'a str>,
+    #[serde(flatten)]
+    encoding: Encoding,
+    /// Bytes of the image's file; absent after a dry run.
+    file_size: Option<u64>,
     notes: &'a [String],
     libraries: &'a [String],
     left_out: &'a [String],
@@ -32,29 +36,31 @@ struct Report<'a> {
 /// # Errors
 /// The release is not usable, or the image cannot be written.
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Error> {
+    let disk = args.disk.spec(&args.output)?;
     let recipe = Recipe::new(&args.content)?;
     if args.dry_run {
-        plan(&recipe, args)?;
+        plan(&recipe, disk, args)?;
     } else {
-        write(&recipe, args)?;
+        write(&recipe, disk, args)?;
     }
     Ok(Exit::Success)
 }
 
-fn plan(recipe: &Recipe, args: &ImageArgs) -> Result<(), Error> {
-    let plan = image::plan(&recipe.spec())?;
+fn plan(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
+    let plan = image::plan(&recipe.spec(disk))?;
     if args.report.json {
-        return output::json(&report(recipe, &plan, None));
+        return output::json(&report(recipe, disk.encoding, &plan, None));
     }
     notes(recipe, args);
-    output::result(plan.to_string().trim_end())
+    output::result(plan.to_string().trim_end())?;
+    output::result(format!("format: {}", disk.encoding))
 }
 
-fn write(recipe: &Recipe, args: &ImageArgs) -> Result<(), Error> {
+fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
     signals::survive_file_size_limit().map_err(Error::Signals)?;
     let bar = output::byte_progress(!args.report.json && !args.report.quiet, "writing");
     let made = image::assemble(
-        &recipe.spec(),
+        &recipe.spec(disk),
         &args.output,
         &mut |Progress { done, total }| {
             bar.set_length(total);
@@ -63,11 +69,7 @@ fn write(recipe: &Recipe, args: &ImageArgs) -> Result<(), Error> {
     )?;
     bar.finish_and_clear();
     if args.report.json {
-        return output::json(&report(
-            recipe,
-            &made.plan,
-            Some((&made.path, &made.digest)),
-        ));
+        return output::json(&report(recipe, disk.encoding, &made.plan, Some(&made)));
     }
     notes(recipe, args);
     if args.report.quiet {
@@ -80,9 +82,18 @@ fn write(recipe: &Recipe, args: &ImageArgs) -> Result<(), Error> {
         release.name(),
         release.version(),
         release.erts_version(),
-        output::mib(made.plan.size)
+        size(&made)
     ))?;
     output::result(format!("next: unibeam run {output}"))
+}
+
+/// The disk's size, and the file's if that is another one.
+fn size(made: &image::Report) -> String {
+    let disk = output::mib(made.plan.size);
+    match made.file_size {
+        same if same == made.plan.size => disk,
+        file => format!("{} (a disk of {disk})", output::mib(file)),
+    }
 }
 
 fn notes(recipe: &Recipe, args: &ImageArgs) {
@@ -94,14 +105,21 @@ fn notes(recipe: &Recipe, args: &ImageArgs) {
     }
 }
 
-fn report<'a>(recipe: &'a Recipe, plan: &'a Plan, made: Option<(&'a Path, &'a str)>) -> Report<'a> {
+fn report<'a>(
+    recipe: &'a Recipe,
+    encoding: Encoding,
+    plan: &'a Plan,
+    made: Option<&'a image::Report>,
+) -> Report<'a> {
     Report {
         release: recipe.release.name(),
         version: recipe.release.version(),
         erts: recipe.release.erts_version(),
         built_with: recipe.release.flavour().name(),
-        image: made.map(|(path, _)| path),
-        digest: made.map(|(_, digest)| digest),
+        image: made.map(|made| made.path.as_path()),
+        digest: made.map(|made| made.digest.as_str()),
+        encoding,
+        file_size: made.map(|made| made.file_size),
         notes: &recipe.notes,
         libraries: &recipe.libraries,
         left_out: &recipe.left_out,

@@ -4,7 +4,7 @@ use crate::cli::{AddedFile, ContentArgs, EnvVar};
 use crate::error::Error;
 use boot_contract::init;
 use erts::{Closure, Dropped, Sysroot};
-use image::{Content, EntryKind, ImageSpec, RootEntry};
+use image::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};
 use release::{GuestPath, Release, Source, Start, StartOptions, TreeEntry, tree};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -133,8 +133,8 @@ impl Recipe {
         })
     }
 
-    /// The assembler's input.
-    pub(crate) fn spec(&self) -> ImageSpec<'_> {
+    /// The assembler's input for such a disk.
+    pub(crate) fn spec(&self, disk: DiskSpec) -> ImageSpec<'_> {
         ImageSpec {
             kernel: boot_images::KERNEL_ELF,
             boot_sector: boot_images::BOOT_SECTOR,
@@ -142,6 +142,7 @@ impl Recipe {
             cmdline: &self.cmdline,
             root: &self.root,
             mtime: self.mtime,
+            disk,
         }
     }
 }
