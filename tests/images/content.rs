@@ -110,8 +110,11 @@ fn the_json_report_has_exactly_the_documented_fields() {
         .collect();
     let expected = [
         "built_with",
+        "compression",
         "digest",
         "erts",
+        "file_size",
+        "format",
         "image",
         "left_out",
         "libraries",
