@@ -4,6 +4,7 @@
     reason = "a test fails by panicking; helpers outside #[test] too"
 )]
 
+mod archives;
 mod bad_input;
 mod content;
 mod failures;

@@ -71,6 +71,7 @@ impl IntakeFact {
 
 fn code_of(error: &Error) -> Code {
     match error {
+        Error::Packed { error, .. } => code_of(error),
         Error::Read { .. } | Error::TooLarge { .. } => Code::Unreadable,
         Error::NoErts { .. } | Error::ErtsVersion { .. } | Error::WrongArchitecture { .. } => {
             Code::RuntimeSystem

@@ -1,8 +1,9 @@
 //! What can be wrong with a release.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::archive::ArchiveError;
 use crate::{app, boot, erlexec, rel, term, vm_args};
 
 /// Why a release cannot be used. Every message names the file, says what was found and expected,
@@ -29,7 +30,7 @@ pub enum Error {
     },
     /// The path is neither a release's root directory nor a `.rel` file in one.
     #[error(
-        "{path} is not a built release: expected a directory with `releases` and `lib`, or a `.rel` file inside one; {}",
+        "{path} is not a built release: expected a directory with `releases` and `lib`, a `.rel` file inside one, or an archive of one (`.tar.gz`); {}",
         advice(.built)
     )]
     NotARelease {
@@ -37,6 +38,34 @@ pub enum Error {
         path: PathBuf,
         /// Releases that were built below it.
         built: Vec<PathBuf>,
+    },
+    /// An archive is refused.
+    #[error("{path}: {error}")]
+    Archive {
+        /// The archive.
+        path: PathBuf,
+        /// Why.
+        error: Box<ArchiveError>,
+    },
+    /// The folder for an archive's content cannot be made.
+    #[error(
+        "cannot make a temporary folder in {path}: {source}; set TMPDIR to a folder with enough space"
+    )]
+    Scratch {
+        /// The folder that it would be in.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Something is wrong with a release in an archive.
+    #[error("{}", in_archive(.error, .folder, .archive))]
+    Packed {
+        /// The folder that it was unpacked to.
+        folder: PathBuf,
+        /// The archive.
+        archive: PathBuf,
+        /// What is wrong.
+        error: Box<Self>,
     },
     /// A path is outside the release.
     #[error("{path} is outside the release {root}")]
@@ -217,6 +246,13 @@ pub enum Error {
     /// A file the start needs would be outside the release.
     #[error("`{0}` is not inside the release; only files of the release are in the image")]
     OutsideRelease(String),
+}
+
+/// An error whose paths are those in the archive, not those where it was unpacked for a moment.
+fn in_archive(error: &Error, folder: &Path, archive: &Path) -> String {
+    let folder = folder.display().to_string();
+    let archive = archive.display().to_string();
+    error.to_string().replace(&folder, &archive)
 }
 
 fn advice(built: &[PathBuf]) -> String {

@@ -1,11 +1,14 @@
 //! Entry points for fuzzers, one per parser of foreign bytes. Each panics if a promise is broken;
 //! the corpus under `fuzz/corpus` also runs as an ordinary test.
 
+use std::path::Path;
+
 use crate::app::AppFile;
+use crate::archive::{self, Limits};
 use crate::boot::BootScript;
 use crate::rel::RelFile;
 use crate::term::{etf, text};
-use crate::{env_sh, vm_args};
+use crate::{env_sh, read, vm_args};
 
 /// Term text: what is read and written again is the same, and is read as a `.rel` and an `.app`
 /// file without harm.
@@ -56,5 +59,42 @@ pub fn env_sh(bytes: &[u8]) {
         let mut env = std::collections::BTreeMap::new();
         let ignored = env_sh::apply(script, &mut env);
         assert!(ignored.len() + env.len() <= script.lines().count());
+    }
+}
+
+/// Archives: nothing appears beside the folder that they are unpacked to, and no link in it leads
+/// out.
+pub fn archive(bytes: &[u8]) {
+    let Ok(outside) = tempfile::tempdir() else {
+        return;
+    };
+    let folder = outside.path().join("in");
+    if std::fs::create_dir(&folder).is_err() {
+        return;
+    }
+    let limits = Limits {
+        members: 64,
+        ratio: 100,
+        floor: 1 << 16,
+    };
+    let unpacked = archive::unpack_bytes(bytes, bytes.len() as u64, &folder, limits);
+    let beside = std::fs::read_dir(outside.path()).map(Iterator::count);
+    assert_eq!(beside.ok(), Some(1));
+    if unpacked.is_ok() {
+        assert_links_stay(&folder, &folder);
+    }
+}
+
+fn assert_links_stay(root: &Path, folder: &Path) {
+    for path in read::directory(folder).unwrap_or_default() {
+        if path.is_symlink() {
+            let real = path.canonicalize();
+            let root = root.canonicalize();
+            assert!(
+                real.is_err() || real.is_ok_and(|real| real.starts_with(root.unwrap_or_default()))
+            );
+        } else if path.is_dir() {
+            assert_links_stay(root, &path);
+        }
     }
 }

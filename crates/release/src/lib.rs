@@ -1,7 +1,7 @@
 //! Understanding an Erlang or Elixir release.
 //!
-//! [`Release::open`] takes the root directory of a built release (relx, `mix release`, systools)
-//! or a `.rel` file inside it, checks that everything the `.rel` promises is there, and answers
+//! [`Release::open`] takes the root directory of a built release (relx, `mix release`, systools),
+//! a `.rel` file inside it or an [`archive`] of it, checks that everything the `.rel` promises is there, and answers
 //! two questions:
 //!
 //! * [`Release::tree`]: which files belong into the guest, and where ([`TreeEntry`]);
@@ -12,6 +12,7 @@
 //! (`.rel`, `.app`, `sys.config`), [`term::etf`] (`.boot`), [`vm_args`].
 
 pub mod app;
+pub mod archive;
 pub mod boot;
 pub mod env_sh;
 pub mod erlexec;
@@ -20,6 +21,8 @@ mod error;
 pub mod fuzz;
 mod locate;
 pub mod otp;
+mod packed;
+mod places;
 mod read;
 pub mod rel;
 mod release;
@@ -30,6 +33,7 @@ pub mod vm_args;
 mod walk;
 
 pub use error::Error;
+pub use places::Places;
 pub use release::{Application, Flavour, Release};
 pub use start::{Note, Start, StartOptions};
 pub use tree::{GuestPath, Source, TreeEntry};

@@ -41,7 +41,7 @@ pub(crate) fn locate(path: &Path) -> Result<Located, Error> {
     })
 }
 
-fn is_root(dir: &Path) -> bool {
+pub(crate) fn is_root(dir: &Path) -> bool {
     dir.join("releases").is_dir() && dir.join("lib").is_dir()
 }
 

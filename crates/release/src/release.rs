@@ -7,11 +7,12 @@ use boot_contract::events::{APPLICATION_STARTED, READY_DEVICE};
 use crate::app::AppFile;
 use crate::boot::BootScript;
 use crate::locate::{Located, locate, read_term};
+use crate::packed::Packed;
 use crate::read;
 use crate::rel::{RelApplication, RelFile, StartType};
 use crate::tree::{self, TreeEntry};
 use crate::walk::{Walk, guest_path};
-use crate::{Error, StartOptions};
+use crate::{Error, Places, StartOptions, archive};
 
 /// Directories of an application that nothing needs at run time.
 const BUILD_DIRECTORIES: [&str; 10] = [
@@ -59,10 +60,12 @@ pub struct Release {
     pub(crate) rel: RelFile,
     pub(crate) applications: Vec<Application>,
     pub(crate) flavour: Flavour,
+    /// The archive that it is in.
+    pub(crate) packed: Option<Packed>,
 }
 
 impl Release {
-    /// Opens a release, given its root directory or a `.rel` file in it.
+    /// Opens a release, given its root directory, a `.rel` file in it, or an archive of it.
     ///
     /// Checks that all applications, the run-time system and its version, and a boot script are
     /// there, and that the metadata is well-formed.
@@ -70,7 +73,7 @@ impl Release {
     /// # Errors
     /// The first thing that is wrong; see [`Error`].
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let (release, problems) = Self::survey(path)?;
+        let (release, problems) = Self::survey(path, &Places::default())?;
         problems.into_iter().next().map_or(Ok(release), Err)
     }
 
@@ -79,7 +82,20 @@ impl Release {
     ///
     /// # Errors
     /// There is no release, or its `.rel` file cannot be read.
-    pub fn survey(path: &Path) -> Result<(Self, Vec<Error>), Error> {
+    pub fn survey(path: &Path, places: &Places) -> Result<(Self, Vec<Error>), Error> {
+        if !archive::is_archive(path) {
+            return Self::survey_folder(path);
+        }
+        let packed = Packed::unpack(path, places)?;
+        let found = Self::survey_folder(&packed.root());
+        let (mut release, problems) = found.map_err(|error| packed.explain(error))?;
+        release.packed = Some(packed);
+        let problems = problems.into_iter().map(|error| release.explain(error));
+        let problems = problems.collect();
+        Ok((release, problems))
+    }
+
+    fn survey_folder(path: &Path) -> Result<(Self, Vec<Error>), Error> {
         let Located {
             root,
             rel_path,
@@ -101,6 +117,7 @@ impl Release {
             rel,
             applications,
             flavour: Flavour::Systools,
+            packed: None,
         };
         release.flavour = release.guess_flavour();
         let boot = release
@@ -110,6 +127,22 @@ impl Release {
             problems.extend(check.err());
         }
         Ok((release, problems))
+    }
+
+    /// An error that names files as the user knows them.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        match &self.packed {
+            Some(packed) => packed.explain(error),
+            None => error,
+        }
+    }
+
+    /// A path as the user knows it.
+    pub(crate) fn shown(&self, path: &Path) -> PathBuf {
+        match &self.packed {
+            Some(packed) => packed.shown(path),
+            None => path.into(),
+        }
     }
 
     /// Name of the release.
@@ -158,7 +191,9 @@ impl Release {
     /// # Errors
     /// It is missing or malformed.
     pub fn boot_script(&self, options: &StartOptions) -> Result<BootScript, Error> {
-        self.read_boot(&self.boot_path(options)?)
+        self.boot_path(options)
+            .and_then(|path| self.read_boot(&path))
+            .map_err(|error| self.explain(error))
     }
 
     /// The files of the release for the guest, below [`GUEST_ROOT`](crate::GUEST_ROOT): sorted,
@@ -198,7 +233,8 @@ impl Release {
             Ok(entry) => entries.push(entry),
             Err(error) => problems.push(error),
         }
-        (tree::merge(entries), problems)
+        let problems = problems.into_iter().map(|error| self.explain(error));
+        (tree::merge(entries), problems.collect())
     }
 
     fn add_overlays<'a>(&self, mut walk: Walk<'a>) -> Walk<'a> {

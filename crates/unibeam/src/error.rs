@@ -38,6 +38,8 @@ pub(crate) enum Error {
     Wait(#[from] WaitError),
     #[error("cannot make a temporary copy of the kernel and the root archive in {}; set TMPDIR to a folder with space", std::env::temp_dir().display())]
     Scratch(#[source] io::Error),
+    #[error("cannot make a temporary folder in {}; set TMPDIR to a folder with space", std::env::temp_dir().display())]
+    ScratchFolder(#[source] io::Error),
     #[error("cannot listen to signals")]
     Signals(#[source] io::Error),
     #[error("cannot write the report")]

@@ -21,6 +21,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use tar::{Builder, EntryType, Header};
 
 fn workspace() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
@@ -38,6 +39,7 @@ fn workspace() -> tempfile::TempDir {
         "-sname tiny\n-setcookie YVEUBLMUVB7ZQZ5GHQJ2\n",
     );
     broken_release(&folder.path().join("broken"));
+    archives(folder.path());
     folder
 }
 
@@ -105,6 +107,55 @@ fn broken_release(root: &Path) {
     foreign[18] = 183;
     write(&root.join("lib/kernel-8/priv/nif.so"), foreign);
     write(&root.join("lib/kernel-8/ebin/cut.beam"), "FOR1");
+}
+
+/// Archives of those releases, and hostile ones.
+fn archives(folder: &Path) {
+    for name in ["sound", "broken"] {
+        let mut builder = Builder::new(Vec::new());
+        builder.append_dir_all("", folder.join(name)).unwrap();
+        fs::write(
+            folder.join(name).with_extension("tar"),
+            builder.into_inner().unwrap(),
+        )
+        .unwrap();
+    }
+    let sound = fs::read(folder.join("sound.tar")).unwrap();
+    fs::write(folder.join("cut.tar"), &sound[..700]).unwrap();
+    let (file, link, device) = (EntryType::Regular, EntryType::Symlink, EntryType::Block);
+    let hostile: [(&str, &[_]); 6] = [
+        ("above.tar", &[(file, "lib/../../etc/passwd", "")]),
+        ("absolute.tar", &[(file, "/etc/passwd", "")]),
+        ("link.tar", &[(link, "lib", "../../etc")]),
+        ("device.tar", &[(device, "dev/sda", "")]),
+        (
+            "twice.tar",
+            &[(file, "bin/tiny", ""), (file, "bin/tiny", "")],
+        ),
+        (
+            "through.tar",
+            &[(link, "lib", "releases"), (file, "lib/x", "")],
+        ),
+    ];
+    for (name, members) in hostile {
+        fs::write(folder.join(name), archive(members)).unwrap();
+    }
+}
+
+/// An archive of empty members, with names that the library would not write by itself.
+fn archive(members: &[(EntryType, &str, &str)]) -> Vec<u8> {
+    let mut builder = Builder::new(Vec::new());
+    for (kind, name, target) in members {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(*kind);
+        header.set_size(0);
+        let raw = header.as_mut_bytes();
+        raw[..name.len()].copy_from_slice(name.as_bytes());
+        raw[157..157 + target.len()].copy_from_slice(target.as_bytes());
+        header.set_cksum();
+        builder.append(&header, &[][..]).unwrap();
+    }
+    builder.into_inner().unwrap()
 }
 
 /// Splits a command line at spaces; single quotes keep them.

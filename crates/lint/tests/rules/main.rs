@@ -16,13 +16,13 @@ use std::process::Command;
 use erts::Sysroot;
 use lint::{Code, Finding, Severity, Subject};
 use release::boot::BootScript;
-use release::{GuestPath, Release, StartOptions, TreeEntry, tree};
+use release::{GuestPath, Places, Release, StartOptions, TreeEntry, tree};
 
 use support::{need, run, systools_release};
 
 /// What is found in a release, with these variables, files besides, and MiB of memory.
 fn check(root: &Path, env: &[(&str, &str)], added: &[(&str, &Path)], memory: u64) -> Vec<Finding> {
-    let (release, problems) = Release::survey(root).unwrap();
+    let (release, problems) = Release::survey(root, &Places::default()).unwrap();
     let options = StartOptions {
         env: env
             .iter()

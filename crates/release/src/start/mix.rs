@@ -112,7 +112,7 @@ impl Release {
         }
         let script = self.read_text(&path)?;
         let note = |ignored: env_sh::Ignored| Note::EnvShLine {
-            path: path.clone(),
+            path: self.shown(&path),
             line: ignored.line,
             text: ignored.text,
         };

@@ -118,6 +118,11 @@ impl Release {
     /// # Errors
     /// A file that the start needs is missing or malformed, or flags make no sense.
     pub fn start(&self, options: &StartOptions) -> Result<Start, Error> {
+        self.derive_start(options)
+            .map_err(|error| self.explain(error))
+    }
+
+    fn derive_start(&self, options: &StartOptions) -> Result<Start, Error> {
         let mut script = match self.flavour {
             Flavour::Mix => self.mix_script(options)?,
             Flavour::Relx => self.relx_script(options)?,

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 /// The release and everything that is said about it.
 #[derive(Debug, Args)]
 pub(crate) struct ContentArgs {
-    /// The release: its folder (as made by `mix release`, rebar3 or relx), or the .rel file in it
+    /// The release: its folder (as made by `mix release`, rebar3 or relx), an archive of it
+    /// (.tar.gz), or the .rel file in it
     pub(crate) release: PathBuf,
 
     /// Where to look for the shared libraries that the release's run-time system needs

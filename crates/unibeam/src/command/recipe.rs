@@ -2,13 +2,16 @@
 
 use crate::cli::{AddedFile, ContentArgs, EnvVar};
 use crate::error::Error;
+use crate::signals::Scratch;
 use boot_contract::init;
 use erts::{Closure, Dropped, Sysroot};
 use image::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};
-use release::{GuestPath, Release, Source, Start, StartOptions, TreeEntry, tree};
+use release::archive::is_archive;
+use release::{GuestPath, Places, Release, Source, Start, StartOptions, TreeEntry, tree};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// Permission bits of the file that tells the kernel what to run.
 const INIT_MODE: u32 = 0o644;
@@ -26,6 +29,8 @@ pub(crate) struct Recipe {
     root: Vec<RootEntry>,
     cmdline: String,
     mtime: u32,
+    /// Where the content of an archive is until the image is written.
+    _scratch: Option<Scratch>,
 }
 
 /// A release and what an image would be made of, before the run-time system is completed with
@@ -43,6 +48,7 @@ pub(crate) struct Draft {
     pub(crate) left_out: Vec<Dropped>,
     /// What is wrong, in the order found.
     pub(crate) problems: Vec<Error>,
+    scratch: Option<Scratch>,
 }
 
 impl Draft {
@@ -51,7 +57,8 @@ impl Draft {
     /// # Errors
     /// There is no release at all.
     pub(crate) fn survey(args: &ContentArgs) -> Result<Self, Error> {
-        let (release, problems) = Release::survey(&args.release)?;
+        let scratch = scratch(&args.release)?;
+        let (release, problems) = Release::survey(&args.release, &places(scratch.as_ref()))?;
         let mut problems: Vec<Error> = problems.into_iter().map(Into::into).collect();
         let options = start_options(args, &release);
         let start = release.start(&options).map_err(Error::from);
@@ -74,7 +81,20 @@ impl Draft {
             tree: tree::merge(tree),
             left_out: trimmed.dropped,
             problems,
+            scratch,
         })
+    }
+}
+
+/// A folder for what is in an archive.
+fn scratch(release: &Path) -> Result<Option<Scratch>, Error> {
+    let scratch = is_archive(release).then(Scratch::new);
+    scratch.transpose().map_err(Error::ScratchFolder)
+}
+
+fn places(scratch: Option<&Scratch>) -> Places {
+    Places {
+        scratch: scratch.map(|scratch| scratch.path().into()),
     }
 }
 
@@ -130,6 +150,7 @@ impl Recipe {
             root,
             cmdline: cmdline(args),
             mtime: source_date_epoch()?,
+            _scratch: draft.scratch,
         })
     }
 
