@@ -12,13 +12,14 @@ use std::path::{Path, PathBuf};
 use guest::Guest;
 
 /// What the guest programs are made of.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "Cargo.toml",
     "Cargo.lock",
     "rust-toolchain.toml",
     "crates/boot-bios",
     "crates/boot-contract",
     "crates/kernel",
+    "crates/launch",
     "crates/linux-abi",
     "crates/machine",
     "crates/net",

@@ -14,8 +14,6 @@
 pub mod app;
 pub mod archive;
 pub mod boot;
-pub mod env_sh;
-pub mod erlexec;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
@@ -29,10 +27,10 @@ mod release;
 mod start;
 pub mod term;
 pub mod tree;
-pub mod vm_args;
 mod walk;
 
 pub use error::Error;
+pub use launch::{env_sh, erlexec, vm_args};
 pub use places::Places;
 pub use release::{Application, Flavour, Release};
 pub use start::{Note, Start, StartOptions};

@@ -3,7 +3,6 @@
 
 mod mix;
 mod plain;
-mod substitute;
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::substitute::substitute;
 use super::{Script, StartOptions, guest_file};
 use crate::term::text;
 use crate::tree::TreeEntry;
 use crate::{Error, GUEST_ROOT, Release};
+use launch::substitute::substitute;
 
 impl Release {
     /// As `start_erl` does it, in the foreground (otp: erts/etc/unix/start_erl.src), with embedded

@@ -4,7 +4,9 @@
 //! applied, with quotes and `$NAME`, `${NAME}`, `${NAME:-default}`; all other lines are reported
 //! so that the user can give their effect another way.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// A line that is not understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,7 +130,7 @@ fn variable<'a>(
 #[cfg(test)]
 mod tests {
     use super::apply;
-    use std::collections::BTreeMap;
+    use alloc::collections::BTreeMap;
 
     #[test]
     fn assignments_are_applied_and_the_rest_reported() {

@@ -5,7 +5,10 @@
 //! what follows any `-extra` is gathered at the end. Then [`sort_flags`]: emulator flags (`+S 1`)
 //! become `-S 1` and go first; the rest stays in order behind `--`.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// Files included by files included … before a cycle is assumed.
 const NESTING_LIMIT: usize = 16;

@@ -1,9 +1,13 @@
 //! `${NAME}` and `${NAME:-default}` in relx's templates.
 
-use std::collections::BTreeMap;
+use alloc::collections::BTreeMap;
+use alloc::string::{String, ToString};
 
-/// The text with its variables replaced; the name of the first one without a value otherwise.
-pub(super) fn substitute(text: &str, env: &BTreeMap<String, String>) -> Result<String, String> {
+/// The text with its variables replaced.
+///
+/// # Errors
+/// The name of the first one without a value.
+pub fn substitute(text: &str, env: &BTreeMap<String, String>) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -30,7 +34,7 @@ pub(super) fn substitute(text: &str, env: &BTreeMap<String, String>) -> Result<S
 #[cfg(test)]
 mod tests {
     use super::substitute;
-    use std::collections::BTreeMap;
+    use alloc::collections::BTreeMap;
 
     #[test]
     fn variables_are_replaced() {

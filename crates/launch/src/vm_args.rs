@@ -5,6 +5,9 @@
 //! keep everything literally up to the same quote; outside quotes a backslash keeps the next
 //! byte; `#` starts a comment, even inside a word.
 
+use alloc::string::String;
+use alloc::vec::Vec;
+
 /// Why a file is not a list of arguments.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{line}: {reason}")]
