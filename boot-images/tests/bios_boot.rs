@@ -47,6 +47,7 @@ impl Disk {
             bios_stage: boot_images::BIOS_STAGE,
             cmdline: CMDLINE,
             root,
+            manifest: None,
             mtime: 0,
             disk: image::DiskSpec::default(),
         };

@@ -36,6 +36,66 @@ fn the_start_is_that_of_the_release() {
 }
 
 #[test]
+fn the_manifest_names_parts_and_origins_and_no_secrets() {
+    let folder = scratch();
+    let path = folder.path().join("a.img");
+    let mut command = unibeam();
+    command
+        .arg("image")
+        .arg(release("crypto_check"))
+        .arg("-o")
+        .arg(&path);
+    command.args([
+        "--env",
+        "TOKEN=s3cret",
+        "--kernel-arg",
+        "env.KEY=s3cret",
+        "--json",
+    ]);
+    let report: Value = serde_json::from_str(&succeed(&mut command)).unwrap();
+    let manifest = DiskImage::open(&path)
+        .unwrap()
+        .read_manifest()
+        .unwrap()
+        .unwrap();
+    assert_eq!(report["digest"], manifest.digest);
+    assert_eq!(
+        (manifest.release.name.as_str(), manifest.schema),
+        ("crypto_check", 1)
+    );
+    let names: Vec<_> = manifest
+        .applications
+        .iter()
+        .map(|app| app.name.as_str())
+        .collect();
+    assert_eq!(names, ["kernel", "stdlib", "crypto", "crypto_check"]);
+    assert!(manifest.applications.iter().all(|app| app.size > 0));
+    assert!(!manifest.emit().contains("s3cret"));
+    for name in ["TOKEN", "BINDIR"] {
+        assert!(manifest.boot.environment.iter().any(|found| found == name));
+    }
+    // These tests run on Debian, whose Erlang and OpenSSL the example is made of.
+    let find = |soname| {
+        let mut libraries = manifest.libraries.iter();
+        libraries
+            .find(|library| library.soname.as_deref() == Some(soname))
+            .unwrap()
+    };
+    let crypto = find("libcrypto.so.3");
+    let nif = "/release/lib/crypto-5.1.2/priv/lib/crypto.so";
+    assert!(crypto.needed_by.iter().any(|user| user == nif));
+    let package = crypto.package.as_ref().unwrap();
+    let version = ["-W", "-f", "${Version}", "libssl3"];
+    assert_eq!(
+        package.version,
+        succeed(Command::new("dpkg-query").args(version))
+    );
+    assert!(package.licenses.iter().any(|name| name == "Apache-2.0"));
+    let runtime = manifest.runtime.package.unwrap();
+    assert_eq!(runtime.name, "erlang-base");
+}
+
+#[test]
 fn flags_change_environment_host_name_and_command_line() {
     let folder = scratch();
     let path = folder.path().join("a.img");

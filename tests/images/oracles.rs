@@ -55,6 +55,7 @@ fn fsck_finds_no_fault_in_the_system_partition() {
         "/UNIBEAM/KERNEL.ELF",
         "/UNIBEAM/ROOT.CPIO",
         "/UNIBEAM/CMDLINE.TXT",
+        "/UNIBEAM/MANIFEST.JSON",
     ] {
         assert!(files.to_uppercase().contains(path), "no {path} in {files}");
     }

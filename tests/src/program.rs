@@ -45,6 +45,7 @@ pub fn program_image(name: &str, init: &Init, program: &Path) -> PathBuf {
         bios_stage: boot_images::BIOS_STAGE,
         cmdline: "",
         root: &root,
+        manifest: None,
         mtime: 0,
         disk: image::DiskSpec::default(),
     };

@@ -22,6 +22,8 @@ pub const KERNEL_PATH: &str = "UNIBEAM/KERNEL.ELF";
 pub const ROOT_PATH: &str = "UNIBEAM/ROOT.CPIO";
 /// Command line (text, one line) on the EFI system partition.
 pub const CMDLINE_PATH: &str = "UNIBEAM/CMDLINE.TXT";
+/// Description of the image (JSON) on the EFI system partition; nothing of the boot needs it.
+pub const MANIFEST_PATH: &str = "UNIBEAM/MANIFEST.JSON";
 
 /// Longest kernel command line in bytes, without its end (one page with the NUL).
 pub const CMDLINE_MAX: usize = 4095;

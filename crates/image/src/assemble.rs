@@ -13,7 +13,8 @@ use crate::error::ImageError;
 use crate::gpt::{Gpt, Guid, Partition, protect};
 use crate::output::Output;
 use crate::plan::{
-    CMDLINE_FILE, Disk, ESP_LBA, KERNEL_FILE, Layout, Plan, ROOT_FILE, STAGE_LBA, file_offset,
+    CMDLINE_FILE, Disk, ESP_LBA, KERNEL_FILE, Layout, MANIFEST_FILE, Plan, ROOT_FILE, STAGE_LBA,
+    file_offset, manifest_file,
 };
 use crate::spec::ImageSpec;
 
@@ -67,12 +68,18 @@ pub fn assemble(
     };
     writer.content(&layout, spec, boot_sector, progress)?;
     let digest: [u8; 32] = writer.hash.clone().finalize().into();
+    let digest_text: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    if let Some(manifest) = spec.manifest {
+        let file = manifest_file(manifest, digest_text.clone());
+        let offset = file_offset(&layout.volume.files()[MANIFEST_FILE]);
+        writer.output.write_at(offset, file.as_bytes())?;
+    }
     writer.tables(&layout, &digest)?;
     let (path, file_size) = writer.output.finish(spec.disk.encoding, &digest)?;
     Ok(Report {
         path,
         file_size,
-        digest: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+        digest: digest_text,
         plan: layout.plan,
     })
 }

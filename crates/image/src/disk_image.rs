@@ -4,13 +4,14 @@ use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use boot_contract::disk::{
-    CMDLINE_MAX, CMDLINE_PATH, EFI_SYSTEM_TYPE, KERNEL_PATH, ROOT_PATH, SECTOR,
+    CMDLINE_MAX, CMDLINE_PATH, EFI_SYSTEM_TYPE, KERNEL_PATH, MANIFEST_PATH, ROOT_PATH, SECTOR,
 };
+use manifest::{Manifest, SIZE_MAX};
 use serde::{Deserialize, Serialize};
 
 use crate::cpio;
 use crate::error::ImageError;
-use crate::fat::ReadVolume;
+use crate::fat::{FatError, ReadVolume};
 use crate::formats::Medium;
 use crate::gpt::{COPY_SECTORS, Gpt, GptError, Guid, check_protective};
 
@@ -27,6 +28,8 @@ pub struct DiskImage {
     pub root: ByteRange,
     /// The kernel command line, without its newline.
     pub cmdline: String,
+    /// The description of the image, which older ones do not have.
+    pub manifest: Option<ByteRange>,
 }
 
 /// A run of bytes in an image.
@@ -54,6 +57,11 @@ impl DiskImage {
                 size: found.size,
             })
         };
+        let manifest = match find(MANIFEST_PATH) {
+            Ok(found) => Some(found),
+            Err(FatError::NotFound { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
         let (kernel, root, cmdline) = (find(KERNEL_PATH)?, find(ROOT_PATH)?, find(CMDLINE_PATH)?);
         let cmdline = read_cmdline(&medium, cmdline).map_err(|e| ImageError::input(path, e))?;
         Ok(Self {
@@ -63,7 +71,24 @@ impl DiskImage {
             kernel,
             root,
             cmdline,
+            manifest,
         })
+    }
+
+    /// What the image says about itself, if it does.
+    ///
+    /// # Errors
+    /// That cannot be read, is damaged, or is of a later form.
+    pub fn read_manifest(&self) -> Result<Option<Manifest>, ImageError> {
+        let Some(range) = self.manifest else {
+            return Ok(None);
+        };
+        if range.size > SIZE_MAX {
+            return Err(ImageError::ManifestTooLarge { size: range.size });
+        }
+        let mut bytes = Vec::new();
+        self.copy(range, &mut bytes)?;
+        Ok(Some(Manifest::parse(&bytes)?))
     }
 
     /// The file that holds the disk.

@@ -84,6 +84,18 @@ pub enum ImageError {
     /// The EFI system partition cannot be made or read.
     #[error("EFI system partition: {0}")]
     Fat(#[from] FatError),
+    /// What the image says about itself cannot be understood.
+    #[error("manifest: {0}")]
+    Manifest(#[from] manifest::ManifestError),
+    /// What the image says about itself is larger than any manifest.
+    #[error(
+        "manifest: it has {size} bytes, at most {} are read; the image is damaged",
+        manifest::SIZE_MAX
+    )]
+    ManifestTooLarge {
+        /// Its size.
+        size: u64,
+    },
     /// The partition table is not valid.
     #[error("partition table: {0}")]
     Gpt(#[from] GptError),

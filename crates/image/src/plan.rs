@@ -3,9 +3,10 @@
 use std::fmt;
 
 use boot_contract::disk::{
-    BlockList, CMDLINE_MAX, CMDLINE_PATH, Extent, KERNEL_PATH, MAX_SEGMENTS, ROOT_PATH, SECTOR,
-    STAGE_MAX, Segment,
+    BlockList, CMDLINE_MAX, CMDLINE_PATH, Extent, KERNEL_PATH, MANIFEST_PATH, MAX_SEGMENTS,
+    ROOT_PATH, SECTOR, STAGE_MAX, Segment,
 };
+use manifest::Manifest;
 use serde::{Deserialize, Serialize};
 
 use crate::cpio::Archive;
@@ -174,6 +175,19 @@ pub(crate) struct Layout<'a> {
 pub(crate) const KERNEL_FILE: usize = 0;
 pub(crate) const CMDLINE_FILE: usize = 1;
 pub(crate) const ROOT_FILE: usize = 2;
+pub(crate) const MANIFEST_FILE: usize = 3;
+
+/// Hexadecimal digits of a SHA-256.
+const DIGEST_DIGITS: usize = 64;
+
+/// The manifest as a file, with the digest of the content; its size does not depend on that.
+pub(crate) fn manifest_file(manifest: &Manifest, digest: String) -> String {
+    Manifest {
+        digest,
+        ..manifest.clone()
+    }
+    .emit()
+}
 
 impl<'a> Layout<'a> {
     pub(crate) fn new(spec: &ImageSpec<'a>) -> Result<Self, ImageError> {
@@ -181,11 +195,15 @@ impl<'a> Layout<'a> {
         let kernel = Kernel::parse(spec.kernel)?;
         let cmdline = cmdline_file(spec.cmdline)?;
         let archive = Archive::plan(spec.root, spec.mtime)?;
-        let files = [
+        let mut files = vec![
             (KERNEL_PATH, spec.kernel.len() as u64),
             (CMDLINE_PATH, cmdline.len() as u64),
             (ROOT_PATH, archive.size()),
         ];
+        files.extend(spec.manifest.map(|manifest| {
+            let file = manifest_file(manifest, "0".repeat(DIGEST_DIGITS));
+            (MANIFEST_PATH, file.len() as u64)
+        }));
         let (system, volume) = smallest_disk(&files)?;
         let disk = Disk::new(system, &spec.disk)?;
         let plan = plan_of(&disk, spec.bios_stage.len() as u64, volume.files());

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use manifest::Manifest;
+
 use crate::formats::Encoding;
 
 /// Everything one image is made of.
@@ -17,6 +19,8 @@ pub struct ImageSpec<'a> {
     pub cmdline: &'a str,
     /// The root archive's entries, in any order; missing parent directories are added.
     pub root: &'a [RootEntry],
+    /// What the image says about itself; its digest is filled in.
+    pub manifest: Option<&'a Manifest>,
     /// Modification time of every file, in seconds since 1970 (`SOURCE_DATE_EPOCH`, else 0).
     pub mtime: u32,
     /// The disk that holds all this.

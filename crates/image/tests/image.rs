@@ -12,6 +12,7 @@ use std::process::Command;
 use boot_contract::disk::{BLOCK_LIST, BlockList};
 use common::{KERNEL_ADDRESS, assemble, example_root, kernel, oracle, with_spec};
 use image::{DiskImage, ImageError, Part, Plan, PlanError, RootEntry};
+use manifest::{Manifest, SCHEMA};
 use proptest::prop_oneof;
 use proptest::test_runner::TestRunner;
 
@@ -111,6 +112,70 @@ fn the_reader_finds_everything_again() {
     assert_eq!(image.gpt.partitions.len(), 2);
     let json = serde_json::to_string(&report.plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), report.plan);
+}
+
+#[test]
+fn a_manifest_is_found_again_with_the_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.img");
+    let manifest = Manifest {
+        schema: SCHEMA,
+        unibeam: "1.2.3".into(),
+        ..Manifest::default()
+    };
+    let report = with_spec(&example_root(), |spec| {
+        let spec = image::ImageSpec {
+            manifest: Some(&manifest),
+            ..*spec
+        };
+        image::assemble(&spec, &path, &mut |_| {}).unwrap()
+    });
+    let image = DiskImage::open(&path).unwrap();
+    let found = image.read_manifest().unwrap().unwrap();
+    assert_eq!(
+        (found.unibeam.as_str(), &found.digest),
+        ("1.2.3", &report.digest)
+    );
+    let esp = esp_of(&path, &report.plan);
+    let mut mtype = Command::new("mtype");
+    if let Some(text) = oracle(mtype.arg("-i").arg(&esp).arg("::UNIBEAM/MANIFEST.JSON")) {
+        assert_eq!(text, found.emit());
+    }
+    oracle(Command::new("fsck.fat").arg("-vn").arg(&esp));
+    // What nothing of the boot needs changes no identifier.
+    let plain = folder.path().join("plain.img");
+    assert_eq!(assemble(&example_root(), &plain).digest, report.digest);
+    let plain = DiskImage::open(&plain).unwrap();
+    assert_eq!(plain.gpt, image.gpt);
+    assert_eq!(plain.read_manifest().unwrap(), None);
+}
+
+#[test]
+fn a_damaged_or_later_manifest_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("app.img");
+    let said = |schema: u32, damage: &str| {
+        let manifest = Manifest {
+            schema,
+            ..Manifest::default()
+        };
+        with_spec(&example_root(), |spec| {
+            let spec = image::ImageSpec {
+                manifest: Some(&manifest),
+                ..*spec
+            };
+            image::assemble(&spec, &path, &mut |_| {}).unwrap()
+        });
+        let image = DiskImage::open(&path).unwrap();
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let at = image.manifest.unwrap().offset;
+        file.write_all_at(damage.as_bytes(), at).unwrap();
+        image.read_manifest().unwrap_err().to_string()
+    };
+    let later = said(SCHEMA + 1, "{");
+    assert!(later.contains("use a later unibeam"), "{later}");
+    let damaged = said(SCHEMA, "x");
+    assert!(damaged.starts_with("manifest: it is damaged"), "{damaged}");
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub struct AppFile {
     pub modules: Vec<String>,
     /// Applications that must be started before it.
     pub applications: Vec<String>,
+    /// Licences, as rebar3 puts them there for Hex; what has another form is left out.
+    pub licenses: Vec<String>,
 }
 
 /// Why a term is not an application.
@@ -46,8 +48,26 @@ impl AppFile {
             description: property(properties, "description", text)?,
             modules: property(properties, "modules", atoms)?,
             applications: property(properties, "applications", atoms)?,
+            licenses: licenses(properties),
         })
     }
+}
+
+/// The names under `licenses`; also of Hex's metadata, where keys are binaries. No release is
+/// refused because of them.
+fn licenses(properties: &[Term]) -> Vec<String> {
+    let names = properties.iter().find_map(|term| match term.as_tuple()? {
+        [key, names] if key.as_atom() == Some("licenses") => names.as_list(),
+        [Term::Binary(key), names] if key == b"licenses" => names.as_list(),
+        _ => None,
+    });
+    names.unwrap_or_default().iter().filter_map(text).collect()
+}
+
+/// The licences that Hex's description of a package (`hex_metadata.config`) names.
+pub fn hex_licenses(file: &[u8]) -> Vec<String> {
+    let terms = crate::term::text::parse(file);
+    licenses(&terms.unwrap_or_default())
 }
 
 fn property<T: Default>(
@@ -75,7 +95,7 @@ fn text(term: &Term) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{AppFile, ShapeError};
+    use super::{AppFile, ShapeError, hex_licenses};
     use crate::term::text;
 
     #[test]
@@ -86,6 +106,21 @@ mod tests {
         assert_eq!((app.name.as_str(), app.version.as_str()), ("hello", "1.0"));
         assert_eq!(app.modules, ["a", "b"]);
         assert_eq!(app.applications, ["kernel", "stdlib"]);
+        assert!(app.licenses.is_empty());
+    }
+
+    #[test]
+    fn licences_come_in_several_forms() {
+        let app = |licenses: &str| {
+            let term = format!("{{application,a,[{{vsn,\"1\"}},{{licenses,{licenses}}}]}}.");
+            let term = text::parse_one(term.as_bytes()).unwrap();
+            AppFile::from_term(&term).unwrap().licenses
+        };
+        assert_eq!(app(r#"["MIT",<<"Apache-2.0">>]"#), ["MIT", "Apache-2.0"]);
+        assert!(app("mit").is_empty() && app("[mit]").is_empty());
+        let hex = br#"{<<"name">>,<<"x">>}. {<<"licenses">>,[<<"MIT">>]}."#;
+        assert_eq!(hex_licenses(hex), ["MIT"]);
+        assert!(hex_licenses(b"{").is_empty());
     }
 
     #[test]

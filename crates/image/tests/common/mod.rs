@@ -68,6 +68,7 @@ pub(crate) fn with_spec<T>(root: &[RootEntry], test: impl FnOnce(&ImageSpec<'_>)
         bios_stage: &stage(),
         cmdline: "ip=dhcp hostname=test",
         root,
+        manifest: None,
         mtime: 0,
         disk: DiskSpec::default(),
     })

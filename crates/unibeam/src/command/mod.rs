@@ -1,6 +1,7 @@
 //! The subcommands.
 
 mod check;
+mod describe;
 mod guest;
 mod image;
 mod recipe;

@@ -1,11 +1,13 @@
 //! What an image is made of: the release understood, its run-time system adapted, the rest added.
 
+use super::describe::Parts;
 use crate::cli::{AddedFile, ContentArgs, EnvVar};
 use crate::error::Error;
 use crate::signals::Scratch;
 use boot_contract::init;
 use erts::{Closure, Dropped, Sysroot};
 use image::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};
+use manifest::Manifest;
 use release::archive::is_archive;
 use release::{GuestPath, Places, Release, Source, Start, StartOptions, TreeEntry, tree};
 use std::fs;
@@ -26,6 +28,8 @@ pub(crate) struct Recipe {
     pub(crate) libraries: Vec<String>,
     /// Files of the release that no guest needs.
     pub(crate) left_out: Vec<String>,
+    /// What the image says about itself.
+    pub(crate) manifest: Manifest,
     root: Vec<RootEntry>,
     cmdline: String,
     mtime: u32,
@@ -129,9 +133,20 @@ impl Recipe {
             return Err(problem);
         }
         let start = draft.start?;
-        let closure = erts::closure(&draft.tree, &Sysroot::new(&args.sysroot)?)?;
+        let sysroot = Sysroot::new(&args.sysroot)?;
+        let closure = erts::closure(&draft.tree, &sysroot)?;
         let notes = notes(&start, &closure);
         let tree = tree::merge([draft.tree, closure.entries].concat());
+        let cmdline = cmdline(args);
+        let manifest = Parts {
+            release: &draft.release,
+            tree: &tree,
+            libraries: &closure.libraries,
+            sysroot: &sysroot,
+            init: &start.init,
+            cmdline: &cmdline,
+        }
+        .describe();
         let mut root: Vec<_> = tree.into_iter().map(root_entry).collect();
         root.push(RootEntry::bytes(init::PATH, start.init.emit(), INIT_MODE));
         Ok(Self {
@@ -147,8 +162,9 @@ impl Recipe {
                 .iter()
                 .map(|dropped| dropped.path.to_string())
                 .collect(),
+            manifest,
             root,
-            cmdline: cmdline(args),
+            cmdline,
             mtime: source_date_epoch()?,
             _scratch: draft.scratch,
         })
@@ -162,6 +178,7 @@ impl Recipe {
             bios_stage: boot_images::BIOS_STAGE,
             cmdline: &self.cmdline,
             root: &self.root,
+            manifest: Some(&self.manifest),
             mtime: self.mtime,
             disk,
         }

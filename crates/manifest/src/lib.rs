@@ -1,0 +1,20 @@
+//! What an image is made of, and where its parts come from.
+//!
+//! [`Manifest`] is the description that every image carries (docs/image-format.md). [`Packages`]
+//! knows which Debian package a file of a system belongs to, and that package's licences
+//! ([`copyright`]); both read the format [`deb822`].
+
+pub mod copyright;
+pub mod deb822;
+#[doc(hidden)]
+pub mod fuzz;
+mod model;
+mod packages;
+mod redact;
+
+pub use model::{
+    Application, Boot, Library, Manifest, ManifestError, Package, ReleaseInfo, Runtime, SCHEMA,
+    SIZE_MAX,
+};
+pub use packages::Packages;
+pub use redact::{HIDDEN, command_line};
