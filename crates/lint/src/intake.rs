@@ -73,9 +73,11 @@ fn code_of(error: &Error) -> Code {
     match error {
         Error::Packed { error, .. } => code_of(error),
         Error::Read { .. } | Error::TooLarge { .. } => Code::Unreadable,
-        Error::NoErts { .. } | Error::ErtsVersion { .. } | Error::WrongArchitecture { .. } => {
-            Code::RuntimeSystem
-        }
+        Error::NoErts { .. }
+        | Error::NotErts { .. }
+        | Error::OtherErts { .. }
+        | Error::ErtsVersion { .. }
+        | Error::WrongArchitecture { .. } => Code::RuntimeSystem,
         Error::MissingApplication { .. } | Error::AppMismatch { .. } => Code::Application,
         Error::NoBootScript { .. } | Error::Boot { .. } => Code::BootScript,
         Error::Text { .. }

@@ -1,5 +1,6 @@
 //! What can be wrong with a release.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -88,11 +89,35 @@ pub enum Error {
     },
     /// The release has no emulator.
     #[error(
-        "the release has no run-time system: {path} does not exist; build it with ERTS included (relx: `{{include_erts, true}}`, mix: `include_erts: true`)"
+        "the release has no run-time system: {path} does not exist; build it with ERTS included (relx: `{{include_erts, true}}`, mix: `include_erts: true`), or name the Erlang that it was built with: {}",
+        erts_flag(.proposal.as_deref())
     )]
     NoErts {
         /// The emulator expected.
         path: PathBuf,
+        /// An installed Erlang that has the version needed.
+        proposal: Option<PathBuf>,
+    },
+    /// Neither an installed Erlang nor a part of one.
+    #[error(
+        "{path} is no Erlang: expected its root directory (with `erts-VERSION` and `lib`) or its `erts-VERSION`; `erl -noshell -eval 'io:put_chars(code:root_dir()),halt().'` says where one is"
+    )]
+    NotErts {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// An installed Erlang of another version.
+    #[error(
+        "{path}: found {}, expected {expected}, with which the release was built; name an Erlang of that version",
+        .found.join(", ")
+    )]
+    OtherErts {
+        /// The path given.
+        path: PathBuf,
+        /// `erts-VERSION` that the `.rel` file names.
+        expected: String,
+        /// What is there.
+        found: Vec<String>,
     },
     /// The release's ERTS has another version than the `.rel` says.
     #[error(
@@ -118,10 +143,7 @@ pub enum Error {
         found: String,
     },
     /// An application of the `.rel` is not there.
-    #[error(
-        "{rel} names application {name} {version}, but {dir} does not exist{}; build the release again",
-        other_versions(.found)
-    )]
+    #[error("{rel} names application {name} {version}, but {dir} does not exist{elsewhere}")]
     MissingApplication {
         /// The `.rel` file.
         rel: PathBuf,
@@ -131,8 +153,8 @@ pub enum Error {
         version: String,
         /// Directory expected.
         dir: PathBuf,
-        /// Versions found instead.
-        found: Vec<String>,
+        /// Where it is instead.
+        elsewhere: Box<Elsewhere>,
     },
     /// An `.app` file describes another application or version than the `.rel`.
     #[error("{path} describes {found}, but the release names {expected}; build the release again")]
@@ -248,6 +270,31 @@ pub enum Error {
     OutsideRelease(String),
 }
 
+/// What there is in place of a missing application.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// Other versions of it in the release, if any.
+    Versions(Vec<String>),
+    /// The very application in an installed Erlang of the right version.
+    Installed(PathBuf),
+}
+
+impl fmt::Display for Elsewhere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Versions(found) if found.is_empty() => write!(f, "; build the release again"),
+            Self::Versions(found) => {
+                write!(f, " (found: {}); build the release again", found.join(", "))
+            }
+            Self::Installed(root) => write!(
+                f,
+                "; build the release again, or take the application from the Erlang that it was built with: {}",
+                erts_flag(Some(root))
+            ),
+        }
+    }
+}
+
 /// An error whose paths are those in the archive, not those where it was unpacked for a moment.
 fn in_archive(error: &Error, folder: &Path, archive: &Path) -> String {
     let folder = folder.display().to_string();
@@ -267,10 +314,10 @@ fn list_paths(paths: &[PathBuf]) -> String {
     names.join(", ")
 }
 
-fn other_versions(found: &[String]) -> String {
-    match found {
-        [] => String::new(),
-        found => format!(" (found: {})", found.join(", ")),
+fn erts_flag(proposal: Option<&Path>) -> String {
+    match proposal {
+        Some(root) => format!("`--erts {}`", root.display()),
+        None => "`--erts DIR`".into(),
     }
 }
 

@@ -14,12 +14,15 @@
 pub mod app;
 pub mod archive;
 pub mod boot;
+mod content;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
+mod installed;
 mod locate;
 pub mod otp;
 mod packed;
+mod parts;
 mod places;
 mod read;
 pub mod rel;
@@ -29,7 +32,7 @@ pub mod term;
 pub mod tree;
 mod walk;
 
-pub use error::Error;
+pub use error::{Elsewhere, Error};
 pub use launch::{env_sh, erlexec, vm_args};
 pub use places::Places;
 pub use release::{Application, Flavour, Release};

@@ -5,6 +5,10 @@ use std::path::PathBuf;
 /// Where to look for what is not in the release itself, and where to put what is in the way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Places {
+    /// The Erlang that the run-time system comes from, and the applications that the release was
+    /// built without: its root directory, or its `erts-VERSION`. It wins over the release's own
+    /// run-time system; the version has to be that of the `.rel` file.
+    pub erts: Option<PathBuf>,
     /// Where archives are unpacked, each into a folder that vanishes; the system's folder for
     /// temporary files (`TMPDIR`), if it is not given.
     pub scratch: Option<PathBuf>,

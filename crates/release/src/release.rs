@@ -2,22 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use boot_contract::events::{APPLICATION_STARTED, READY_DEVICE};
-
 use crate::app::AppFile;
 use crate::boot::BootScript;
-use crate::locate::{Located, locate, read_term};
+use crate::installed::Installed;
+use crate::locate::{locate, read_term};
 use crate::packed::Packed;
+use crate::parts::Search;
 use crate::read;
-use crate::rel::{RelApplication, RelFile, StartType};
-use crate::tree::{self, TreeEntry};
-use crate::walk::{Walk, guest_path};
+use crate::rel::{RelFile, StartType};
+use crate::walk::Mount;
 use crate::{Error, Places, StartOptions, archive};
-
-/// Directories of an application that nothing needs at run time.
-const BUILD_DIRECTORIES: [&str; 10] = [
-    "src", "include", "doc", "docs", "examples", "test", "c_src", "emacs", "man", "html",
-];
 
 /// What built a release, which decides how it is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,11 +49,13 @@ pub struct Application {
 /// A release with everything its `.rel` file promises.
 #[derive(Debug)]
 pub struct Release {
-    pub(crate) root: PathBuf,
+    pub(crate) mount: Mount,
     pub(crate) rel_path: PathBuf,
     pub(crate) rel: RelFile,
     pub(crate) applications: Vec<Application>,
     pub(crate) flavour: Flavour,
+    /// `erts-VERSION` on the host.
+    erts: PathBuf,
     /// The archive that it is in.
     pub(crate) packed: Option<Packed>,
 }
@@ -84,10 +80,10 @@ impl Release {
     /// There is no release, or its `.rel` file cannot be read.
     pub fn survey(path: &Path, places: &Places) -> Result<(Self, Vec<Error>), Error> {
         if !archive::is_archive(path) {
-            return Self::survey_folder(path);
+            return Self::survey_folder(path, places);
         }
         let packed = Packed::unpack(path, places)?;
-        let found = Self::survey_folder(&packed.root());
+        let found = Self::survey_folder(&packed.root(), places);
         let (mut release, problems) = found.map_err(|error| packed.explain(error))?;
         release.packed = Some(packed);
         let problems = problems.into_iter().map(|error| release.explain(error));
@@ -95,35 +91,39 @@ impl Release {
         Ok((release, problems))
     }
 
-    fn survey_folder(path: &Path) -> Result<(Self, Vec<Error>), Error> {
-        let Located {
-            root,
-            rel_path,
-            rel,
-        } = locate(path)?;
+    fn survey_folder(path: &Path, places: &Places) -> Result<(Self, Vec<Error>), Error> {
+        let located = locate(path)?;
         let mut problems = Vec::new();
-        let applications = rel
-            .applications
-            .iter()
-            .filter_map(|application| {
-                find_application(&root, &rel_path, application)
-                    .map_err(|error| problems.push(error))
-                    .ok()
-            })
-            .collect();
+        let installed = Installed::named(places, &located.rel.erts).unwrap_or_else(|error| {
+            problems.push(error);
+            None
+        });
+        let search = Search {
+            located: &located,
+            installed: installed.as_ref(),
+        };
+        let mut missing = Vec::new();
+        let applications = search.applications(&mut missing);
+        let own = located.root.join(format!("erts-{}", located.rel.erts));
         let mut release = Self {
-            root,
-            rel_path,
-            rel,
+            mount: Mount::new(&located.root, "")?,
+            erts: installed.map_or(own, |installed| installed.erts),
+            rel_path: located.rel_path,
+            rel: located.rel,
             applications,
             flavour: Flavour::Systools,
             packed: None,
         };
         release.flavour = release.guess_flavour();
+        // Without a run-time system, applications of OTP are often missing, too.
+        if problems.is_empty() {
+            problems.extend(release.check_emulator().err());
+        }
+        problems.extend(missing);
         let boot = release
             .default_boot_path()
             .and_then(|path| release.read_boot(&path).map(drop));
-        for check in [release.check_emulator(), release.check_config(), boot] {
+        for check in [release.check_config(), boot] {
             problems.extend(check.err());
         }
         Ok((release, problems))
@@ -162,7 +162,7 @@ impl Release {
 
     /// Its root directory on the host.
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.mount.host
     }
 
     /// Its `.rel` file.
@@ -196,78 +196,15 @@ impl Release {
             .map_err(|error| self.explain(error))
     }
 
-    /// The files of the release for the guest, below [`GUEST_ROOT`](crate::GUEST_ROOT): sorted,
-    /// with the boot script edited so that its last instruction reports readiness.
-    ///
-    /// Left out are the sources and documents of applications, applications that are in `lib` but
-    /// not in the `.rel`, other versions, and `bin` with the start scripts. The files that
-    /// [`start`](Self::start) adds are not among them.
-    ///
-    /// # Errors
-    /// An unreadable or special file, or a symbolic link that leads out of the release.
-    pub fn tree(&self, options: &StartOptions) -> Result<Vec<TreeEntry>, Error> {
-        let (entries, problems) = self.survey_tree(options);
-        problems.into_iter().next().map_or(Ok(entries), Err)
-    }
-
-    /// As [`tree`](Self::tree), but leaves out what cannot be part of an image, and says why.
-    pub fn survey_tree(&self, options: &StartOptions) -> (Vec<TreeEntry>, Vec<Error>) {
-        let mut walk = Walk::new(&self.root);
-        let everything = |_: &Path| true;
-        for application in &self.applications {
-            let directory = &application.directory;
-            let wanted = |path: &Path| !is_build_directory(directory, path);
-            walk.add(directory, &wanted);
-        }
-        walk.add(&self.erts_bin(), &everything);
-        walk.add(&self.version_dir(), &everything);
-        for file in ["COOKIE", "RELEASES", "start_erl.data"] {
-            walk.add(&self.root.join("releases").join(file), &everything);
-        }
-        let Walk {
-            mut entries,
-            mut problems,
-            ..
-        } = self.add_overlays(walk);
-        match self.edited_boot_script(options) {
-            Ok(entry) => entries.push(entry),
-            Err(error) => problems.push(error),
-        }
-        let problems = problems.into_iter().map(|error| self.explain(error));
-        (tree::merge(entries), problems.collect())
-    }
-
-    fn add_overlays<'a>(&self, mut walk: Walk<'a>) -> Walk<'a> {
-        match read::directory(&self.root) {
-            Ok(paths) => {
-                let overlays = paths.iter().filter(|path| self.is_overlay(path));
-                overlays.for_each(|path| walk.add(path, &|_| true));
-            }
-            Err(error) => walk.problems.push(error),
-        }
-        walk
-    }
-
-    fn edited_boot_script(&self, options: &StartOptions) -> Result<TreeEntry, Error> {
-        let path = self.boot_path(options)?;
-        let mut script = self.read_boot(&path)?;
-        script.report_ready(READY_DEVICE, APPLICATION_STARTED);
-        Ok(TreeEntry::bytes(
-            guest_path(&self.root, &path)?,
-            script.emit(),
-        ))
-    }
-
     pub(crate) fn version_dir(&self) -> PathBuf {
-        self.root.join("releases").join(&self.rel.version)
+        self.root().join("releases").join(&self.rel.version)
     }
 
     pub(crate) fn erts_bin(&self) -> PathBuf {
-        let directory = format!("erts-{}", self.rel.erts);
-        self.root.join(directory).join("bin")
+        self.erts.join("bin")
     }
 
-    fn read_boot(&self, path: &Path) -> Result<BootScript, Error> {
+    pub(crate) fn read_boot(&self, path: &Path) -> Result<BootScript, Error> {
         let bytes = read::metadata_file(path)?;
         BootScript::parse(&bytes).map_err(|error| Error::Boot {
             path: path.into(),
@@ -306,37 +243,6 @@ impl Release {
         }
     }
 
-    fn check_emulator(&self) -> Result<(), Error> {
-        let path = self.emulator();
-        if !path.is_file() {
-            let found = self.erts_versions()?;
-            return Err(
-                if found.is_empty() || found.contains(&format!("erts-{}", self.rel.erts)) {
-                    Error::NoErts { path }
-                } else {
-                    Error::ErtsVersion {
-                        rel: self.rel_path.clone(),
-                        expected: self.rel.erts.clone(),
-                        found,
-                    }
-                },
-            );
-        }
-        match elf_problem(&read::head(&path, ELF_HEAD)?) {
-            None => Ok(()),
-            Some(found) => Err(Error::WrongArchitecture { path, found }),
-        }
-    }
-
-    fn erts_versions(&self) -> Result<Vec<String>, Error> {
-        let names = read::directory(&self.root)?;
-        let names = names.iter().filter_map(|path| path.file_name()?.to_str());
-        Ok(names
-            .filter(|name| name.starts_with("erts-"))
-            .map(Into::into)
-            .collect())
-    }
-
     /// A configuration that the emulator could not read would end the boot.
     fn check_config(&self) -> Result<(), Error> {
         let path = self.version_dir().join("sys.config");
@@ -344,83 +250,5 @@ impl Release {
             read_term(&path)?;
         }
         Ok(())
-    }
-
-    /// Files that the release brings besides the usual ones.
-    fn is_overlay(&self, path: &Path) -> bool {
-        let name = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .unwrap_or_default();
-        !matches!(name, "bin" | "lib" | "releases" | "tmp" | "log") && !name.starts_with("erts-")
-    }
-}
-
-fn is_build_directory(application: &Path, path: &Path) -> bool {
-    path.parent() == Some(application)
-        && path.is_dir()
-        && BUILD_DIRECTORIES.iter().any(|name| path.ends_with(name))
-}
-
-fn find_application(
-    root: &Path,
-    rel_path: &Path,
-    application: &RelApplication,
-) -> Result<Application, Error> {
-    let RelApplication { name, version, .. } = application;
-    let lib = root.join("lib");
-    let directory = lib.join(format!("{name}-{version}"));
-    if !directory.is_dir() {
-        return Err(Error::MissingApplication {
-            rel: rel_path.into(),
-            name: name.clone(),
-            version: version.clone(),
-            dir: directory,
-            found: other_versions(&lib, name)?,
-        });
-    }
-    let path = directory.join("ebin").join(format!("{name}.app"));
-    let app = AppFile::from_term(&read_term(&path)?).map_err(|error| Error::App {
-        path: path.clone(),
-        error,
-    })?;
-    if (&app.name, &app.version) != (name, version) {
-        return Err(Error::AppMismatch {
-            path,
-            found: format!("{} {}", app.name, app.version),
-            expected: format!("{name} {version}"),
-        });
-    }
-    Ok(Application {
-        directory,
-        start: application.start,
-        app,
-    })
-}
-
-fn other_versions(lib: &Path, name: &str) -> Result<Vec<String>, Error> {
-    let paths = read::directory(lib)?;
-    let names = paths.iter().filter_map(|path| path.file_name()?.to_str());
-    let versions = names.filter_map(|found| found.strip_prefix(name)?.strip_prefix('-'));
-    Ok(versions.map(Into::into).collect())
-}
-
-/// Bytes of an ELF header up to and including `e_machine`.
-const ELF_HEAD: usize = 20;
-/// `e_machine` of x86-64 (ELF specification, AMD64 supplement).
-const EM_X86_64: u16 = 62;
-
-/// What a file is, if it is not an x86-64 ELF file.
-fn elf_problem(head: &[u8]) -> Option<String> {
-    match head {
-        [0x7f, b'E', b'L', b'F', 2, 1, .., low, high] if head.len() == ELF_HEAD => {
-            let machine = u16::from_le_bytes([*low, *high]);
-            (machine != EM_X86_64).then(|| format!("an ELF file for machine type {machine}"))
-        }
-        [0x7f, b'E', b'L', b'F', ..] => Some("a 32-bit, big-endian or truncated ELF file".into()),
-        [0xcf, 0xfa, 0xed, 0xfe, ..] => Some("a macOS program".into()),
-        [b'#', b'!', ..] => Some("a script".into()),
-        [] => Some("empty".into()),
-        _ => Some("not an ELF file".into()),
     }
 }

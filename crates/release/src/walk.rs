@@ -9,34 +9,78 @@ use crate::read;
 use crate::tree::{GuestPath, TreeEntry};
 use crate::{Error, GUEST_ROOT};
 
-/// Where the release is on the host and in the guest.
-pub(crate) struct Walk<'a> {
-    /// Root directory on the host; canonical.
-    root: &'a Path,
+/// A directory on the host and its place in the guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Mount {
+    /// On the host; canonical.
+    pub(crate) host: PathBuf,
+    /// In the guest.
+    pub(crate) guest: GuestPath,
+}
+
+impl Mount {
+    /// A directory that is `below` the release's root in the guest.
+    pub(crate) fn new(host: &Path, below: &str) -> Result<Self, Error> {
+        let guest = GuestPath::new(GUEST_ROOT).and_then(|root| root.joined(below));
+        Ok(Self {
+            host: host.into(),
+            guest: guest.ok_or_else(|| Error::OutsideRelease(below.into()))?,
+        })
+    }
+
+    /// The guest's path of a file in it.
+    pub(crate) fn guest_path(&self, path: &Path) -> Result<GuestPath, Error> {
+        path.strip_prefix(&self.host)
+            .ok()
+            .and_then(|below| self.guest.joined(below.as_os_str().as_bytes()))
+            .ok_or_else(|| Error::Outside {
+                path: path.into(),
+                root: self.host.clone(),
+            })
+    }
+}
+
+/// Collects entries.
+#[derive(Default)]
+pub(crate) struct Walk {
     /// Entries found so far.
     pub(crate) entries: Vec<TreeEntry>,
     /// What cannot be part of an image, and was left out.
     pub(crate) problems: Vec<Error>,
 }
 
-impl<'a> Walk<'a> {
-    pub(crate) fn new(root: &'a Path) -> Self {
-        Self {
-            root,
-            entries: Vec::new(),
-            problems: Vec::new(),
-        }
-    }
-
-    /// Adds a file, or a directory with everything below it that `wanted` accepts; nothing if it
-    /// does not exist.
-    pub(crate) fn add(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) {
-        if let Err(error) = self.try_add(path, wanted) {
+impl Walk {
+    /// Adds a file in a directory, or a directory with everything below it that `wanted` accepts;
+    /// nothing if it does not exist.
+    pub(crate) fn add(&mut self, mount: &Mount, path: &Path, wanted: &dyn Fn(&Path) -> bool) {
+        if let Err(error) = self.try_add(mount, path, wanted) {
             self.problems.push(error);
         }
     }
 
-    fn try_add(&mut self, path: &Path, wanted: &dyn Fn(&Path) -> bool) -> Result<(), Error> {
+    /// Adds a directory that may be in the release, or else goes to a place below its root.
+    pub(crate) fn add_part(
+        &mut self,
+        release: &Mount,
+        path: &Path,
+        below: &str,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) {
+        if path.starts_with(&release.host) {
+            return self.add(release, path, wanted);
+        }
+        match Mount::new(path, below) {
+            Ok(mount) => self.add(&mount, path, wanted),
+            Err(error) => self.problems.push(error),
+        }
+    }
+
+    fn try_add(
+        &mut self,
+        mount: &Mount,
+        path: &Path,
+        wanted: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -47,16 +91,16 @@ impl<'a> Walk<'a> {
                 });
             }
         };
-        let guest = self.guest_path(path)?;
+        let guest = mount.guest_path(path)?;
         if metadata.is_dir() {
             self.entries.push(TreeEntry::directory(guest));
             for child in read::directory(path)? {
                 if wanted(&child) {
-                    self.add(&child, wanted);
+                    self.add(mount, &child, wanted);
                 }
             }
         } else if metadata.is_symlink() {
-            let target = self.check_symlink(path)?;
+            let target = check_symlink(&mount.host, path)?;
             self.entries.push(TreeEntry::symlink(guest, target));
         } else {
             self.add_file(path, guest, &metadata)?;
@@ -86,51 +130,36 @@ impl<'a> Walk<'a> {
             .push(TreeEntry::host_file(guest, path, executable));
         Ok(())
     }
-
-    fn guest_path(&self, path: &Path) -> Result<GuestPath, Error> {
-        guest_path(self.root, path)
-    }
-
-    /// The target of a link that is relative and leads to something inside the release.
-    fn check_symlink(&self, path: &Path) -> Result<PathBuf, Error> {
-        let read_error = |source| Error::Read {
-            path: path.into(),
-            source,
-        };
-        let target = fs::read_link(path).map_err(read_error)?;
-        let escaping = || Error::EscapingSymlink {
-            path: path.into(),
-            target: target.clone(),
-        };
-        let directory = path.parent().unwrap_or(self.root);
-        if target.is_absolute() || !normalized(&directory.join(&target)).starts_with(self.root) {
-            return Err(escaping());
-        }
-        match path.canonicalize() {
-            Ok(real) if real.starts_with(self.root) => Ok(target),
-            Ok(_) => Err(escaping()),
-            Err(error) => Err(Error::BrokenSymlink {
-                path: path.into(),
-                target,
-                problem: if error.kind() == std::io::ErrorKind::NotFound {
-                    "does not exist"
-                } else {
-                    "leads back to itself"
-                },
-            }),
-        }
-    }
 }
 
-/// The guest's path of a file in the release.
-pub(crate) fn guest_path(root: &Path, path: &Path) -> Result<GuestPath, Error> {
-    path.strip_prefix(root)
-        .ok()
-        .and_then(|below| GuestPath::new(GUEST_ROOT)?.joined(below.as_os_str().as_bytes()))
-        .ok_or_else(|| Error::Outside {
+/// The target of a link that is relative and leads to something inside the release.
+fn check_symlink(root: &Path, path: &Path) -> Result<PathBuf, Error> {
+    let read_error = |source| Error::Read {
+        path: path.into(),
+        source,
+    };
+    let target = fs::read_link(path).map_err(read_error)?;
+    let escaping = || Error::EscapingSymlink {
+        path: path.into(),
+        target: target.clone(),
+    };
+    let directory = path.parent().unwrap_or(root);
+    if target.is_absolute() || !normalized(&directory.join(&target)).starts_with(root) {
+        return Err(escaping());
+    }
+    match path.canonicalize() {
+        Ok(real) if real.starts_with(root) => Ok(target),
+        Ok(_) => Err(escaping()),
+        Err(error) => Err(Error::BrokenSymlink {
             path: path.into(),
-            root: root.into(),
-        })
+            target,
+            problem: if error.kind() == std::io::ErrorKind::NotFound {
+                "does not exist"
+            } else {
+                "leads back to itself"
+            },
+        }),
+    }
 }
 
 /// The path with `.` and `..` resolved by their letters.

@@ -40,6 +40,12 @@ fn workspace() -> tempfile::TempDir {
     );
     broken_release(&folder.path().join("broken"));
     archives(folder.path());
+    release(&folder.path().join("no-erts"), "");
+    fs::remove_dir_all(folder.path().join("no-erts/erts-13.1.5")).unwrap();
+    write(
+        &folder.path().join("old-erlang/erts-5.10/bin/beam.smp"),
+        EMPTY_ELF,
+    );
     folder
 }
 

@@ -121,7 +121,7 @@ impl Release {
 
     /// `releases/COOKIE`, without line ends at its end.
     fn cookie(&self) -> Result<String, Error> {
-        let path = self.root.join("releases/COOKIE");
+        let path = self.root().join("releases/COOKIE");
         if !path.is_file() {
             return Ok(String::new());
         }
@@ -139,7 +139,7 @@ impl Release {
             .strip_prefix(GUEST_ROOT)
             .map(|path| path.trim_start_matches('/'));
         let path = self
-            .root
+            .root()
             .join(below.ok_or_else(|| Error::OutsideRelease(config.clone()))?);
         let text = self.read_text(&path)?;
         if !text.contains(RUNTIME_CONFIG) {

@@ -13,7 +13,6 @@ use boot_contract::init::Init;
 use crate::erlexec::{CommandLine, expand, sort_flags};
 use crate::release::{Flavour, Release};
 use crate::tree::{self, GuestPath, TreeEntry};
-use crate::walk::guest_path;
 use crate::{Error, GUEST_ROOT, read, vm_args};
 
 /// `HOME` in the guest.
@@ -169,7 +168,7 @@ impl Release {
         if !line.arguments.windows(2).any(asks) {
             return Vec::new();
         }
-        let host = self.root.join(format!("erts-{}/bin/epmd", self.rel.erts));
+        let host = self.erts_bin().join("epmd");
         let path = guest_file(&self.guest_bin(), "epmd");
         match GuestPath::new(&path) {
             Some(guest) if host.is_file() => {
@@ -285,7 +284,7 @@ impl Release {
             .strip_prefix(GUEST_ROOT)
             .and_then(|below| below.strip_prefix('/'))
             .ok_or_else(|| Error::OutsideRelease(name.into()))?;
-        let path = self.root.join(below);
+        let path = self.root().join(below);
         let bytes = match replaced.get(&guest.to_string()) {
             Some(bytes) => bytes.clone(),
             None => read::metadata_file(&path)?,
@@ -300,7 +299,7 @@ impl Release {
     }
 
     fn guest(&self, path: &Path) -> Result<GuestPath, Error> {
-        guest_path(&self.root, path)
+        self.mount.guest_path(path)
     }
 }
 

@@ -123,6 +123,11 @@ pub(crate) fn systools_release(directory: &Path, more: &[&str]) -> PathBuf {
 /// Makes a release of a plain Elixir project with `mix release`, which reads `runtime.exs` at
 /// boot and, if `reboot`, writes the result and boots again. Returns its root directory.
 pub(crate) fn mix_release(directory: &Path, reboot: bool) -> PathBuf {
+    mix_release_with(directory, &format!("reboot_system_after_config: {reboot}"))
+}
+
+/// The same with these settings of the release.
+pub(crate) fn mix_release_with(directory: &Path, settings: &str) -> PathBuf {
     let mix = |arguments: &[&str], directory: &Path| {
         run(Command::new("mix")
             .args(arguments)
@@ -134,7 +139,7 @@ pub(crate) fn mix_release(directory: &Path, reboot: bool) -> PathBuf {
     let project = directory.join("plain");
     let mixfile = project.join("mix.exs");
     let text = fs::read_to_string(&mixfile).unwrap();
-    let releases = format!("releases: [plain: [reboot_system_after_config: {reboot}]],");
+    let releases = format!("releases: [plain: [{settings}]],");
     let text = text.replacen("app: :plain,", &format!("app: :plain, {releases}"), 1);
     fs::write(mixfile, text).unwrap();
     fs::create_dir(project.join("config")).unwrap();

@@ -12,6 +12,11 @@ pub(crate) struct ContentArgs {
     /// (.tar.gz), or the .rel file in it
     pub(crate) release: PathBuf,
 
+    /// The Erlang for a release that was built without one: its root (such as /usr/lib/erlang) or
+    /// its erts-VERSION folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) erts: Option<PathBuf>,
+
     /// Where to look for the shared libraries that the release's run-time system needs
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) sysroot: PathBuf,

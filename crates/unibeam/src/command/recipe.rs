@@ -62,7 +62,7 @@ impl Draft {
     /// There is no release at all.
     pub(crate) fn survey(args: &ContentArgs) -> Result<Self, Error> {
         let scratch = scratch(&args.release)?;
-        let (release, problems) = Release::survey(&args.release, &places(scratch.as_ref()))?;
+        let (release, problems) = Release::survey(&args.release, &places(args, scratch.as_ref()))?;
         let mut problems: Vec<Error> = problems.into_iter().map(Into::into).collect();
         let options = start_options(args, &release);
         let start = release.start(&options).map_err(Error::from);
@@ -96,8 +96,9 @@ fn scratch(release: &Path) -> Result<Option<Scratch>, Error> {
     scratch.transpose().map_err(Error::ScratchFolder)
 }
 
-fn places(scratch: Option<&Scratch>) -> Places {
+fn places(args: &ContentArgs, scratch: Option<&Scratch>) -> Places {
     Places {
+        erts: args.erts.clone(),
         scratch: scratch.map(|scratch| scratch.path().into()),
     }
 }
