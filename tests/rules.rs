@@ -81,7 +81,7 @@ fn unsafe_code_stays_in_its_crates() {
 fn the_halves_meet_only_in_the_contracts() {
     let guest = ["kernel", "machine", "vfs", "net", "boot-bios"].as_slice();
     let host = [
-        "release", "beam", "erts", "lint", "manifest", "image", "qemu", "unibeam",
+        "release", "beam", "erts", "lint", "manifest", "image", "inspect", "qemu", "unibeam",
     ]
     .as_slice();
     for (half, other) in [(guest, host), (host, guest)] {

@@ -9,5 +9,6 @@ mod bad_input;
 mod content;
 mod failures;
 mod formats;
+mod inspect;
 mod oracles;
 mod reproducible;

@@ -91,6 +91,11 @@ impl DiskImage {
         Ok(Some(Manifest::parse(&bytes)?))
     }
 
+    /// Size of the disk in bytes.
+    pub fn size(&self) -> u64 {
+        self.gpt.sectors * SECTOR
+    }
+
     /// The file that holds the disk.
     pub fn medium(&self) -> &Medium {
         &self.medium

@@ -1,6 +1,9 @@
 //! Entry points for fuzzers; the corpus under `fuzz/corpus` also runs as an ordinary test.
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+
+use boot_contract::disk::SECTOR;
+use tempfile::NamedTempFile;
 
 use crate::formats::{Container, unpack_gce};
 
@@ -37,4 +40,48 @@ pub fn archive(mut bytes: &[u8]) -> bool {
         }
         Err(_) => false,
     }
+}
+
+/// Bytes of the head of a run in [`sparse_disk`].
+const RUN_HEAD: usize = 6;
+
+/// A raw disk from a short description, so that a fuzzer need not carry its zeros: a byte with its
+/// size in MiB (of 64 at most), then runs of a sector's number (4 bytes), a length (2 bytes, both
+/// little-endian) and that many bytes, or as many as there are. Runs outside the disk are left
+/// out.
+///
+/// # Errors
+/// The temporary file cannot be written.
+pub fn sparse_disk(bytes: &[u8]) -> io::Result<NamedTempFile> {
+    let mut disk = NamedTempFile::new()?;
+    let (first, mut rest) = bytes.split_first().unwrap_or((&0, &[]));
+    let size = u64::from(first % 64 + 1) << 20;
+    disk.as_file().set_len(size)?;
+    while let Some((head, data)) = rest.split_first_chunk::<RUN_HEAD>() {
+        let start = u64::from(u32::from_le_bytes([head[0], head[1], head[2], head[3]])) * SECTOR;
+        let length = usize::from(u16::from_le_bytes([head[4], head[5]])).min(data.len());
+        if start + length as u64 <= size {
+            disk.seek(SeekFrom::Start(start))?;
+            disk.write_all(&data[..length])?;
+        }
+        rest = &data[length..];
+    }
+    Ok(disk)
+}
+
+/// The short description of a disk of whole MiB.
+pub fn describe_disk(disk: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![(disk.len() >> 20).saturating_sub(1) as u8];
+    for (sector, data) in (0_u32..).zip(disk.chunks(SECTOR as usize)) {
+        let length = data
+            .iter()
+            .rposition(|&byte| byte != 0)
+            .map_or(0, |last| last + 1);
+        if length > 0 {
+            bytes.extend(sector.to_le_bytes());
+            bytes.extend((length as u16).to_le_bytes());
+            bytes.extend(&data[..length]);
+        }
+    }
+    bytes
 }

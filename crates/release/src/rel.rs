@@ -3,7 +3,7 @@
 use crate::term::Term;
 
 /// What a `.rel` file says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RelFile {
     /// Name of the release.
     pub name: String,

@@ -25,6 +25,16 @@ pub(crate) enum Error {
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]
+    Inspect(#[from] inspect::Error),
+    #[error(
+        "--diff compares two images or releases, the old one and the new one; only one is named"
+    )]
+    OneToCompare,
+    #[error("two images or releases are named; --diff compares them, everything else takes one")]
+    TwoToShow,
+    #[error(transparent)]
+    Usage(#[from] clap::Error),
+    #[error(transparent)]
     Encoding(#[from] EncodingError),
     #[error("cannot read the image {}: {source}; `unibeam image RELEASE -o {}` makes one", path.display(), path.display())]
     ReadImage { path: PathBuf, source: io::Error },
@@ -53,6 +63,7 @@ impl Error {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Unfit { first, .. } => first.exit(),
+            Self::OneToCompare | Self::TwoToShow | Self::Usage(_) => Exit::Usage,
             Self::Start(_) => Exit::Machine,
             Self::Wait(WaitError::Timeout { .. }) => Exit::Timeout,
             Self::Wait(WaitError::Interrupted { signal }) => Exit::Signal(signal.to_le_bytes()[0]),

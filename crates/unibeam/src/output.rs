@@ -63,6 +63,12 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Error> {
     result(serde_json::to_string_pretty(value)?)
 }
 
+/// Rows and columns of the terminal that standard output is, if it is one.
+pub(crate) fn terminal() -> Option<(u16, u16)> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some((size.ws_row, size.ws_col))
+}
+
 /// A progress bar over bytes; shown only to people at a terminal.
 pub(crate) fn byte_progress(wanted: bool, message: &'static str) -> ProgressBar {
     if !wanted || !io::stderr().is_terminal() {

@@ -233,4 +233,4 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(checks, help, usage, image_errors, run_errors);
+transcripts!(checks, help, inspect, usage, image_errors, run_errors);

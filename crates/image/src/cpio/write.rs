@@ -1,8 +1,10 @@
 //! Writing an archive: first every offset, then the bytes.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use super::{
@@ -124,6 +126,15 @@ impl<'a> Archive<'a> {
 }
 
 impl Record<'_> {
+    /// Copies the data to `out`.
+    ///
+    /// # Errors
+    /// Those of `out`, and a host file that cannot be read or changed its size.
+    pub fn copy(&self, out: &mut dyn Write) -> Result<(), ImageError> {
+        let fail = |error| ImageError::input(Path::new(OsStr::from_bytes(&self.path)), error);
+        self.write_data(&mut |bytes| out.write_all(bytes).map_err(fail))
+    }
+
     /// Where the path without its NUL ends.
     fn name_end(&self) -> u64 {
         self.header_offset + HEADER + self.path.len() as u64

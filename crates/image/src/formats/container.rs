@@ -3,7 +3,7 @@
 use std::io::{self, Read, Seek, SeekFrom};
 
 use super::packing::{Packing, unpack};
-use super::{FormatError, qcow2, vhd, vhdx, vmdk};
+use super::{Format, FormatError, qcow2, vhd, vhdx, vmdk};
 
 /// Where a block of the disk is in its container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,17 @@ impl<R: Read + Seek> Container<R> {
             position: 0,
             unpacked: None,
         })
+    }
+
+    /// The format of the disk.
+    pub(crate) fn format(&self) -> Format {
+        match self.map {
+            Map::Bare { footer: false, .. } => Format::Raw,
+            Map::Bare { footer: true, .. } => Format::Vhd,
+            Map::Qcow2(_) => Format::Qcow2,
+            Map::Vhdx(_) => Format::Vhdx,
+            Map::Vmdk(_) => Format::Vmdk,
+        }
     }
 
     /// QEMU's name of the format.

@@ -9,7 +9,7 @@ use tempfile::NamedTempFile;
 
 use super::container::fill;
 use super::raw::is_zero;
-use super::{Container, FormatError, gce};
+use super::{Container, Format, FormatError, gce};
 use crate::error::ImageError;
 use crate::plan::SIZE_MAX;
 
@@ -47,6 +47,16 @@ impl Medium {
             path: path.to_path_buf(),
             unpacked,
         })
+    }
+
+    /// Its format; of what is compressed as a whole, that of the disk inside.
+    pub fn format(&self) -> Format {
+        self.container.borrow().format()
+    }
+
+    /// Whether the file is compressed as a whole.
+    pub fn is_packed(&self) -> bool {
+        self.unpacked.is_some()
     }
 
     /// The file that QEMU can take as a disk, which lives as long as this value, and QEMU's name of

@@ -2,8 +2,9 @@
 //! command that looks at a release.
 
 use super::{AddedFile, EnvVar, KernelWord};
-use clap::Args;
-use std::path::PathBuf;
+use clap::{Args, Command, FromArgMatches};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 
 /// The release and everything that is said about it.
 #[derive(Debug, Args)]
@@ -41,4 +42,17 @@ pub(crate) struct ContentArgs {
     /// Start a shell on the console (Erlang's, or IEx), for `unibeam run` in a terminal
     #[arg(long)]
     pub(crate) console: bool,
+}
+
+impl ContentArgs {
+    /// A release of which nothing is said but where its libraries are.
+    ///
+    /// # Errors
+    /// The path is not one that the command line takes.
+    pub(crate) fn plain(release: &Path, sysroot: &Path) -> Result<Self, clap::Error> {
+        let words = ["release", "--sysroot"].map(OsStr::new).into_iter();
+        let words = words.chain([sysroot.as_os_str(), OsStr::new("--"), release.as_os_str()]);
+        let command = Self::augment_args(Command::new("release"));
+        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
 }

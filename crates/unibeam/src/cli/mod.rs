@@ -3,11 +3,13 @@
 mod check;
 mod content;
 mod disk;
+mod inspect;
 mod values;
 
 pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::ContentArgs;
 pub(crate) use disk::DiskArgs;
+pub(crate) use inspect::InspectArgs;
 pub(crate) use values::{
     AccelArg, AddedFile, DiskSize, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg,
 };
@@ -32,6 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   unibeam check _build/prod/rel/my_app
   unibeam image _build/prod/rel/my_app -o my_app.img
+  unibeam inspect my_app.img
   unibeam run my_app.img -p 4000:4000
   unibeam test my_app.img --http 4000/";
 
@@ -41,6 +44,8 @@ pub(crate) enum Command {
     Image(ImageArgs),
     /// Find what will not work in an image of a release, before it boots
     Check(CheckArgs),
+    /// Show what is in an image or a release, extract it, or compare two
+    Inspect(InspectArgs),
     /// Run an image under QEMU, with its console here
     Run(RunArgs),
     /// Boot an image, check that it works, and stop it

@@ -79,7 +79,7 @@ impl Prepared {
 }
 
 /// A file that cannot be read stays that; anything else is not an image.
-fn not_an_image(path: &Path, source: ImageError) -> Error {
+pub(super) fn not_an_image(path: &Path, source: ImageError) -> Error {
     match source {
         ImageError::Input { path, source } => Error::ReadImage { path, source },
         source => Error::NotAnImage {

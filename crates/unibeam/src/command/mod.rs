@@ -4,6 +4,7 @@ mod check;
 mod describe;
 mod guest;
 mod image;
+mod inspect;
 mod recipe;
 mod run;
 mod test;
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
     match cli.command {
         Command::Image(args) => image::run(&args),
         Command::Check(args) => check::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
     }

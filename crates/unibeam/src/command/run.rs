@@ -48,8 +48,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<Exit, Error> {
 
 /// The size of the terminal here, in a word for the kernel; `None` if there is no terminal.
 fn terminal_size() -> Option<String> {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
-    Some(format!("tty={}x{}", size.ws_row, size.ws_col))
+    let (rows, columns) = output::terminal()?;
+    Some(format!("tty={rows}x{columns}"))
 }
 
 /// A status of the release speaks for itself; the guest's own trouble does not.

@@ -1,0 +1,45 @@
+//! The flags of `unibeam inspect`.
+
+use clap::Args;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct InspectArgs {
+    /// An image of any format, or a release (its folder, archive or .rel file): what an image of it
+    /// would be; two with --diff
+    #[arg(required = true, num_args = 1..=2, value_name = "RELEASE|IMAGE")]
+    pub(crate) subjects: Vec<PathBuf>,
+
+    /// List all files, with their permissions and sizes
+    #[arg(long, group = "what")]
+    pub(crate) list: bool,
+
+    /// Write the files to this folder, which must be new or empty
+    #[arg(long, value_name = "DIR", group = "what")]
+    pub(crate) extract: Option<PathBuf>,
+
+    /// List or extract only this file or folder of the image; repeatable
+    #[arg(long, value_name = "PATH")]
+    pub(crate) only: Vec<String>,
+
+    /// Say how the second differs from the first: versions, files, sizes
+    #[arg(long, group = "what")]
+    pub(crate) diff: bool,
+
+    /// Where to look for the shared libraries that a release's run-time system needs
+    #[arg(long, value_name = "DIR", default_value = "/")]
+    pub(crate) sysroot: PathBuf,
+
+    /// Report as JSON on standard output
+    #[arg(long, conflicts_with = "extract")]
+    pub(crate) json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  unibeam inspect my_app.img
+  unibeam inspect my_app.qcow2 --list --only /release/releases
+  unibeam inspect my_app.img --extract files --only /etc
+  unibeam inspect --diff old.img new.img
+  unibeam inspect _build/prod/rel/my_app --json";
