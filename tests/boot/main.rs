@@ -6,6 +6,7 @@
 
 mod callfuzz;
 mod console;
+mod debian;
 mod distribution;
 mod endings;
 mod hardening;

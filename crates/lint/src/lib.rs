@@ -15,6 +15,7 @@ mod intake;
 mod memory;
 mod modules;
 mod native;
+mod nifs;
 mod programs;
 mod scan;
 mod start;
@@ -37,6 +38,7 @@ pub fn check(subject: &Subject<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for family in [
         intake::check,
+        nifs::check,
         programs::check,
         files::check,
         start::check,

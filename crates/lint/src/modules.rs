@@ -7,6 +7,7 @@ use release::otp::{self, Otp};
 use release::{GuestPath, TreeEntry};
 
 use crate::finding::{Finding, Place};
+use crate::nifs;
 use crate::programs::is_of_the_language;
 use crate::scan::{self, Spawn};
 use crate::subject::Subject;
@@ -113,6 +114,7 @@ struct Content {
     imports: Vec<Import>,
     exports: Vec<Export>,
     spawns: Vec<Spawn>,
+    nif_names: Option<BTreeSet<String>>,
 }
 
 impl Module {
@@ -136,6 +138,11 @@ impl Module {
     /// Programs that the module starts.
     pub(crate) fn spawns(&self) -> &[Spawn] {
         self.content.as_ref().map_or(&[], |content| &content.spawns)
+    }
+
+    /// If the module loads a library of native functions when it is loaded: what may be its name.
+    pub(crate) fn nif_names(&self) -> Option<&BTreeSet<String>> {
+        self.content.as_ref().ok()?.nif_names.as_ref()
     }
 }
 
@@ -170,6 +177,7 @@ fn read_content(bytes: &[u8]) -> Result<(Content, usize), BeamError> {
         imports: module.imports()?,
         exports: module.exports()?,
         spawns: scan::spawns(&module).unwrap_or_default(),
+        nif_names: nifs::candidates(&module).unwrap_or_default(),
     };
     Ok((content, chunk_size(ChunkId::CODE)))
 }

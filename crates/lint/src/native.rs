@@ -52,6 +52,14 @@ pub enum NativeFact {
     /// A library is too old.
     #[error("{0}")]
     Version(MissingVersion),
+    /// The library of a module is missing.
+    #[error(
+        "{module} loads a library when it is loaded, and the release has none of a name that is in it"
+    )]
+    MissingNif {
+        /// The module.
+        module: String,
+    },
     /// A library is found only if it was loaded before.
     #[error("{0}")]
     ByName(Note),
@@ -67,6 +75,7 @@ impl NativeFact {
             Self::Missing { .. } => Code::MissingLibrary,
             Self::OpenSsl { .. } => Code::OpenSsl,
             Self::Version(_) => Code::SymbolVersion,
+            Self::MissingNif { .. } => Code::MissingNif,
             Self::ByName(_) => Code::LibraryByName,
         }
     }

@@ -208,6 +208,12 @@ rules! {
         "Symbols have versions (`GLIBC_2.38`): native code that was built on a newer system than the sysroot needs versions that its libraries do not have, and is not loaded."
         "Build native code on the oldest system that it has to run on, or give a sysroot that is as new as the one it was built on (`--sysroot DIR`)."
 
+    /// The library of a module's native functions is missing.
+    MissingNif "UB210" Warning
+        "a library of native functions is not in the release"
+        "The module's `on_load` function calls `erlang:load_nif/2`, and no shared library in the release has a name that is written in the module. If loading fails, so does the module; in embedded mode, where all modules are loaded at boot, the emulator then ends with `on_load_function_failed`."
+        "Build the application's native code again, and look for it in the application's `priv` directory. If the module is not used, `--code-loading interactive` does not load it."
+
     // Programs.
 
     /// The shell is used, and not there.

@@ -50,6 +50,8 @@ pub mod op {
     pub const APPLY: u8 = 112;
     /// Removes slots of the stack frame, so that all others have new numbers.
     pub const TRIM: u8 = 136;
+    /// `on_load`: the function that is called when the module is loaded.
+    pub const ON_LOAD: u8 = 149;
     /// Makes a tuple: target, elements.
     pub const PUT_TUPLE2: u8 = 164;
     /// Call of a closure, since OTP 25.

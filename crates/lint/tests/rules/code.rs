@@ -199,3 +199,27 @@ fn modules_that_do_not_fit() {
         ],
     );
 }
+
+#[test]
+fn modules_whose_native_functions_are_not_there() {
+    let made = Made::new(&[]);
+    let loader = |library: &str| {
+        format!(
+            "-module(native).\n-export([f/1]).\n-on_load(load/0).\n-nifs([f/1]).\n\
+             load() -> erlang:load_nif(filename:join(code:priv_dir(hello), {library}), 0).\n\
+             f(_) -> erlang:nif_error(not_loaded).\n"
+        )
+    };
+    // The name may be a text, or the module's own.
+    made.compile("native", &loader("\"libfast\""), &[]);
+    let missing = [(Code::MissingNif, "native loads a library")];
+    demand(&made.check(), &missing);
+    made.write("lib/hello-1.0/priv/fast.so", "");
+    demand(&made.check(), &missing);
+    made.write("lib/hello-1.0/priv/deep/libfast.so", "");
+    refuse(&made.check(), &[Code::MissingNif]);
+    made.compile("native", &loader("?MODULE_STRING"), &[]);
+    demand(&made.check(), &missing);
+    made.write("lib/hello-1.0/priv/native.so", "");
+    refuse(&made.check(), &[Code::MissingNif]);
+}

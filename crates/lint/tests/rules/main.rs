@@ -102,7 +102,8 @@ const INTAKE: [Code; 10] = [
     Code::MissingModule,
     Code::Memory,
 ];
-const NATIVE: [Code; 9] = [
+const NATIVE: [Code; 10] = [
+    Code::MissingNif,
     Code::ForeignNative,
     Code::ForeignBeside,
     Code::DamagedElf,
