@@ -4,8 +4,10 @@ use crate::table::Figure;
 use image::DiskImage;
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fs;
+use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::Instant;
 use tests::{image, release, scratch, succeed, unibeam};
 
@@ -60,14 +62,77 @@ pub(crate) fn cost(example: &str) -> Vec<Figure> {
 }
 
 fn seconds(example: &str, folder: &Path) -> f64 {
+    image_seconds(&release(example), folder)
+}
+
+fn image_seconds(release: &Path, folder: &Path) -> f64 {
     let mut command = unibeam();
-    command
-        .arg("image")
-        .arg(release(example))
-        .arg("-q")
-        .arg("-o")
-        .arg(folder.join("a.img"));
+    command.arg("image").arg(release).arg("-q");
+    timed(command.arg("-o").arg(folder.join("a.img")))
+}
+
+fn timed(command: &mut Command) -> f64 {
     let before = Instant::now();
-    succeed(&mut command);
+    succeed(command);
     before.elapsed().as_secs_f64()
+}
+
+/// Bytes of a file that makes a release large: what photographs and machine-learning models are.
+const LARGE_FILE: usize = 1 << 20;
+
+/// `unibeam image` of a release of 200 MB and of one of 400 MB, beside `cp -r` of the same folder:
+/// the best of five each, in turns, so that both meet the same machine. After [`cost()`], for the
+/// same reason.
+pub(crate) fn large() -> Vec<Figure> {
+    let folder = scratch();
+    let grown = folder.path().join("release");
+    succeed(
+        Command::new("cp")
+            .arg("-r")
+            .arg(release("hello"))
+            .arg(&grown),
+    );
+    let [(small_image, small_copy), (image, copy)] = [0..200, 200..400].map(|files| {
+        grow(&grown, files);
+        best(&grown, folder.path())
+    });
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    let peak = u64::try_from(usage.max_rss()).unwrap() * KIB;
+    vec![
+        Figure::new("unibeam image, 200 MB: time", small_image * 1e3, "ms"),
+        Figure::new("the same to cp", small_image / small_copy, "times"),
+        Figure::new("unibeam image, 400 MB: time", image * 1e3, "ms"),
+        Figure::new("the same to cp", image / copy, "times"),
+        Figure::size("unibeam image, 400 MB: peak memory", peak),
+    ]
+}
+
+/// Adds files of bytes that do not repeat.
+fn grow(release: &Path, files: Range<usize>) {
+    let priv_dir = release.join("lib/hello-1.0.0/priv");
+    fs::create_dir_all(&priv_dir).unwrap();
+    for number in files {
+        let mut state = number as u32 + 1;
+        let bytes: Vec<u8> = (0..LARGE_FILE).map(|_| next(&mut state)).collect();
+        fs::write(priv_dir.join(format!("{number}.bin")), bytes).unwrap();
+    }
+}
+
+/// A byte of a 32-bit xorshift generator (Marsaglia, "Xorshift RNGs", 2003).
+fn next(state: &mut u32) -> u8 {
+    *state ^= *state << 13;
+    *state ^= *state >> 17;
+    *state ^= *state << 5;
+    state.to_le_bytes()[0]
+}
+
+/// The best times of `unibeam image` and `cp -r`.
+fn best(release: &Path, folder: &Path) -> (f64, f64) {
+    let copy = folder.join("copy");
+    (0..5).fold((f64::INFINITY, f64::INFINITY), |(image, cp), _| {
+        let image = image.min(image_seconds(release, folder));
+        let cp = cp.min(timed(Command::new("cp").arg("-r").arg(release).arg(&copy)));
+        fs::remove_dir_all(&copy).unwrap();
+        (image, cp)
+    })
 }

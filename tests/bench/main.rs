@@ -36,6 +36,7 @@ fn main() {
     let mut figures: Vec<Figure> = Vec::new();
     if wanted("build") {
         figures.extend(build::cost("hello")); // first, see there
+        figures.extend(build::large());
     }
     if wanted("sizes") {
         figures.extend(EXAMPLES.into_iter().flat_map(build::sizes));
