@@ -30,7 +30,7 @@ check:
 [group('check')]
 bless:
     UNIBEAM_BLESS=1 scripts/cargo-test --test transcripts --
-    BLESS=1 scripts/cargo-test --test on_linux --test checks_md --
+    BLESS=1 scripts/cargo-test --test on_linux --test checks_md --test trim_md --
     git diff --stat
 
 # Tests that need no QEMU

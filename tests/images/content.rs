@@ -5,7 +5,7 @@ use image::DiskImage;
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
-use tests::{image, release, scratch, succeed, unibeam};
+use tests::{image, output, release, scratch, succeed, unibeam};
 
 /// A file of the root archive.
 fn file(image: &Path, path: &str) -> Vec<u8> {
@@ -17,7 +17,9 @@ fn file(image: &Path, path: &str) -> Vec<u8> {
         .unwrap();
     let extract = ["-i", "--quiet", "--to-stdout", path.trim_start_matches('/')];
     let input = std::fs::File::open(&root).unwrap();
-    succeed(Command::new("cpio").args(extract).stdin(input)).into_bytes()
+    let result = output(Command::new("cpio").args(extract).stdin(input));
+    assert!(result.status.success(), "{result:?}");
+    result.stdout
 }
 
 #[test]
@@ -181,9 +183,76 @@ fn the_json_report_has_exactly_the_documented_fields() {
         "notes",
         "plan",
         "release",
+        "trimmed",
         "version",
     ];
     assert_eq!(fields, expected);
     assert_eq!(report["release"], "hello");
     assert_eq!(report["digest"].as_str().unwrap().len(), 64);
+}
+
+/// A module as the image holds it.
+fn module(image: &Path) -> Vec<u8> {
+    file(image, "/release/lib/stdlib-4.2/ebin/lists.beam")
+}
+
+/// The rules that did something, with what they saved, by the report.
+fn trimmed(report: &Value) -> Vec<(String, i64)> {
+    let rows = report["trimmed"].as_array().unwrap().iter();
+    let row = |row: &Value| {
+        let name = row["rule"].as_str().unwrap().to_owned();
+        (name, row["saved"].as_i64().unwrap())
+    };
+    rows.map(row).collect()
+}
+
+/// Makes an image of `hello`; gives the report.
+fn made(folder: &Path, name: &str, flags: &[&str]) -> Value {
+    let mut command = unibeam();
+    command.current_dir(folder).arg("image");
+    command.arg(release("hello")).args(["-o", name, "--json"]);
+    serde_json::from_str(&succeed(command.args(flags))).unwrap()
+}
+
+#[test]
+fn rules_are_switched_by_flags() {
+    let folder = scratch();
+    let names = |flags: &[&str]| -> Vec<String> {
+        let report = made(folder.path(), "h.img", flags);
+        trimmed(&report).into_iter().map(|(name, _)| name).collect()
+    };
+    let default = ["build-tools", "launchers", "remote-control"];
+    assert_eq!(names(&[]), default);
+    assert_eq!(names(&["--keep", "launchers"]), [default[0], default[2]]);
+    assert_eq!(names(&["--keep", "all"]), [""; 0]);
+    let erl = file(&folder.path().join("h.img"), "/release/erts-13.1.5/bin/erl");
+    assert!(erl.starts_with(b"#!/bin/sh"));
+    let stripped = [default.as_slice(), &["debug-info"]].concat();
+    assert_eq!(names(&["--trim", "debug-info"]), stripped);
+}
+
+/// The largest that a stripped and compressed image of `hello` may be, in bytes.
+const SMALL: u64 = 9_000_000;
+
+#[test]
+fn a_stripped_and_compressed_image_is_small() {
+    let folder = scratch();
+    let folder = folder.path();
+    for name in ["h.qcow2", "h.img.zst"] {
+        let report = made(folder, name, &["--strip", "--compress"]);
+        let size = report["file_size"].as_u64().unwrap();
+        assert!(size <= SMALL, "{name} has {size} bytes");
+    }
+    let report = made(folder, "h.img", &["--strip"]);
+    let (_, saved) = trimmed(&report).pop().unwrap();
+    assert!(saved > 5_000_000, "{saved}");
+    // Of a binary: a file, it would overwrite.
+    let strip = "{ok,Module} = file:read_file(code:which(lists)),
+        {ok,{_,Gzip}} = beam_lib:strip(Module),
+        ok = file:write_file(\"lists\", zlib:gunzip(Gzip)), halt().";
+    let mut erl = Command::new("erl");
+    erl.current_dir(folder).args(["-noshell", "-eval", strip]);
+    succeed(&mut erl);
+    let expected = std::fs::read(folder.join("lists")).unwrap();
+    assert_eq!(module(&folder.join("h.img")), expected);
 }

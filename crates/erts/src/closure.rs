@@ -4,6 +4,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use beam::BeamError;
 use release::{GuestPath, TreeEntry};
 
 use crate::Error;
@@ -59,6 +60,13 @@ pub enum Note {
         /// How many there are.
         count: usize,
     },
+    /// A file that is named like a module is none.
+    NotAModule {
+        /// The file.
+        path: GuestPath,
+        /// What is wrong with it.
+        error: BeamError,
+    },
 }
 
 impl fmt::Display for Note {
@@ -79,6 +87,9 @@ impl fmt::Display for Note {
                 f,
                 "{user} may convert between character sets (iconv): the C library's {count} modules for that are added"
             ),
+            Self::NotAModule { path, error } => {
+                write!(f, "{path} stays as it is: {error}")
+            }
         }
     }
 }

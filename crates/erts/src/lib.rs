@@ -1,8 +1,9 @@
 //! Adapting the release's own Erlang run-time system to the image.
 //!
-//! [`trim()`] drops what no guest needs; [`closure()`] adds what the programs and libraries of the
-//! release need from the system they were built on: the dynamic loader, shared libraries, and
-//! the few files that those open by themselves. Both work on [`release::TreeEntry`] lists.
+//! [`trim()`] leaves out what no guest needs, by the rules of a table ([`RULES`]); [`closure()`]
+//! adds what the programs and libraries of the release need from the system they were built on:
+//! the dynamic loader, shared libraries, and the few files that those open by themselves. Both
+//! work on [`release::TreeEntry`] lists.
 
 mod closure;
 mod companion;
@@ -18,4 +19,4 @@ mod versions;
 pub use closure::{Closure, Library, Note, closure};
 pub use error::{Error, Missing, MissingVersion};
 pub use sysroot::Sysroot;
-pub use trim::{Dropped, RULES, Rule, Trimmed, trim};
+pub use trim::{Dropped, RULES, Rewritten, Rule, RuleSet, Saving, Savings, Trimmed, rewrite, trim};

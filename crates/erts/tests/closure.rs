@@ -11,7 +11,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use erts::{Error, Note, Sysroot, closure, trim};
+use erts::{Error, Note, RuleSet, Sysroot, closure, trim};
 use release::{GuestPath, Release, Source, StartOptions, TreeEntry, tree};
 
 use support::{compile, mix_release, need, run, systools_release};
@@ -57,7 +57,11 @@ fn a_release_with_crypto_gets_what_the_loader_needs() {
     let dir = tempfile::tempdir().unwrap();
     let root = systools_release(dir.path(), &["crypto", "asn1"]);
     let release = Release::open(&root).unwrap();
-    let trimmed = trim(release.tree(&StartOptions::default()).unwrap());
+    let trimmed = trim(
+        release.tree(&StartOptions::default()).unwrap(),
+        &RuleSet::default(),
+    )
+    .unwrap();
     let sysroot = Sysroot::new(Path::new("/")).unwrap();
     let found = closure(&trimmed.entries, &sysroot).unwrap();
     assert_eq!(found.notes, []);
@@ -105,7 +109,9 @@ fn chroot() -> Vec<String> {
 fn start_in_chroot(root: &Path, options: &StartOptions, more: &[&str]) -> (String, Option<i32>) {
     let release = Release::open(root).unwrap();
     let start = release.start(options).unwrap();
-    let trimmed = trim(release.tree(options).unwrap()).entries;
+    let trimmed = trim(release.tree(options).unwrap(), &RuleSet::default())
+        .unwrap()
+        .entries;
     let libraries = closure(&trimmed, &Sysroot::new(Path::new("/")).unwrap()).unwrap();
     let extra = [
         TreeEntry::directory(path("/tmp")),

@@ -358,13 +358,13 @@ rules! {
     DebugInfo "UB601" Info
         "modules carry debug information"
         "Abstract code and documentation in `.beam` files serve debuggers and shells, not a running release. They take room in the image and in memory."
-        "Strip the release: `{debug_info, strip}` for relx, `strip_beams: true` for mix (its default)."
+        "Add `--strip`, or strip the release: `{debug_info, strip}` for relx, `strip_beams: true` for mix (its default)."
 
     /// Compressed modules.
     Compressed "UB602" Warning
         "modules are compressed"
         "A compressed `.beam` file is inflated by Erlang code while the release boots, which costs ten to thirty times what loading the module costs."
-        "Leave out the compiler's option `compressed`, and for mix `strip_beams: [compress: true]`."
+        "Do without `--keep compression`: modules are stored uncompressed by default, and the image can be compressed as a whole (`--compress`)."
 
     /// A module for a newer OTP.
     NewerModule "UB603" Error

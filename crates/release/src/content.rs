@@ -6,31 +6,26 @@ use boot_contract::events::{APPLICATION_STARTED, READY_DEVICE};
 
 use crate::release::Application;
 use crate::tree::{self, TreeEntry};
-use crate::walk::Walk;
+use crate::walk::{Unfit, Walk};
 use crate::{Error, Release, StartOptions, read};
-
-/// Directories of an application that nothing needs at run time.
-const BUILD_DIRECTORIES: [&str; 10] = [
-    "src", "include", "doc", "docs", "examples", "test", "c_src", "emacs", "man", "html",
-];
 
 impl Release {
     /// The files of the release for the guest, below [`GUEST_ROOT`](crate::GUEST_ROOT): sorted,
     /// with the boot script edited so that its last instruction reports readiness.
     ///
-    /// Left out are the sources and documents of applications, applications that are in `lib` but
-    /// not in the `.rel`, other versions, and `bin` with the start scripts. The files that
-    /// [`start`](Self::start) adds are not among them.
+    /// Left out are applications that are in `lib` but not in the `.rel`, other versions, and `bin`
+    /// with the start scripts. The files that [`start`](Self::start) adds are not among them.
     ///
     /// # Errors
     /// An unreadable or special file, or a symbolic link that leads out of the release.
     pub fn tree(&self, options: &StartOptions) -> Result<Vec<TreeEntry>, Error> {
         let (entries, problems) = self.survey_tree(options);
-        problems.into_iter().next().map_or(Ok(entries), Err)
+        let first = problems.into_iter().next();
+        first.map_or(Ok(entries), |unfit| Err(unfit.error))
     }
 
     /// As [`tree`](Self::tree), but leaves out what cannot be part of an image, and says why.
-    pub fn survey_tree(&self, options: &StartOptions) -> (Vec<TreeEntry>, Vec<Error>) {
+    pub fn survey_tree(&self, options: &StartOptions) -> (Vec<TreeEntry>, Vec<Unfit>) {
         let mut walk = Walk::default();
         for application in &self.applications {
             self.add_application(&mut walk, application);
@@ -43,40 +38,41 @@ impl Release {
         } = walk;
         match self.edited_boot_script(options) {
             Ok(entry) => entries.push(entry),
-            Err(error) => problems.push(error),
+            Err(error) => problems.push(error.into()),
         }
-        let problems = problems.into_iter().map(|error| self.explain(error));
+        let explained = |unfit: Unfit| Unfit {
+            error: self.explain(unfit.error),
+            ..unfit
+        };
+        let problems = problems.into_iter().map(explained);
         (tree::merge(entries), problems.collect())
     }
 
     /// An application that is not below the release's root goes where it would be there.
     fn add_application(&self, walk: &mut Walk, application: &Application) {
-        let directory = &application.directory;
-        let wanted = |path: &Path| !is_build_directory(directory, path);
-        let Application { app, .. } = application;
+        let Application { app, directory, .. } = application;
         let below = format!("lib/{}-{}", app.name, app.version);
-        walk.add_part(&self.mount, directory, &below, &wanted);
+        walk.add_part(&self.mount, directory, &below);
     }
 
     fn add_emulator(&self, walk: &mut Walk) {
         let below = format!("erts-{}/bin", self.rel.erts);
-        walk.add_part(&self.mount, &self.erts_bin(), &below, &|_| true);
+        walk.add_part(&self.mount, &self.erts_bin(), &below);
     }
 
     /// Files of this version, and what the release brings besides the usual ones.
     fn add_release(&self, walk: &mut Walk) {
-        let everything = |_: &Path| true;
-        walk.add(&self.mount, &self.version_dir(), &everything);
+        walk.add(&self.mount, &self.version_dir());
         for file in ["COOKIE", "RELEASES", "start_erl.data"] {
             let path = self.root().join("releases").join(file);
-            walk.add(&self.mount, &path, &everything);
+            walk.add(&self.mount, &path);
         }
         match read::directory(self.root()) {
             Ok(paths) => {
                 let overlays = paths.iter().filter(|path| self.is_overlay(path));
-                overlays.for_each(|path| walk.add(&self.mount, path, &everything));
+                overlays.for_each(|path| walk.add(&self.mount, path));
             }
-            Err(error) => walk.problems.push(error),
+            Err(error) => walk.problems.push(error.into()),
         }
     }
 
@@ -98,10 +94,4 @@ impl Release {
             .unwrap_or_default();
         !matches!(name, "bin" | "lib" | "releases" | "tmp" | "log") && !name.starts_with("erts-")
     }
-}
-
-fn is_build_directory(application: &Path, path: &Path) -> bool {
-    path.parent() == Some(application)
-        && path.is_dir()
-        && BUILD_DIRECTORIES.iter().any(|name| path.ends_with(name))
 }

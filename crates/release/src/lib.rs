@@ -38,6 +38,7 @@ pub use places::Places;
 pub use release::{Application, Flavour, Release};
 pub use start::{Note, Start, StartOptions};
 pub use tree::{GuestPath, Source, TreeEntry};
+pub use walk::Unfit;
 
 /// Root directory of the release inside the guest (`ROOTDIR`, `RELEASE_ROOT`).
 pub const GUEST_ROOT: &str = "/release";

@@ -17,13 +17,18 @@ pub(crate) fn file(path: &Path) -> Result<Vec<u8>, Error> {
     })
 }
 
-/// Content of a file that is parsed as a whole: refuses one that is absurdly large.
-pub(crate) fn metadata_file(path: &Path) -> Result<Vec<u8>, Error> {
-    let read_error = |source| Error::Read {
+/// Bytes of a file.
+pub(crate) fn size(path: &Path) -> Result<u64, Error> {
+    let metadata = std::fs::metadata(path).map_err(|source| Error::Read {
         path: path.into(),
         source,
-    };
-    let size = std::fs::metadata(path).map_err(read_error)?.len();
+    })?;
+    Ok(metadata.len())
+}
+
+/// Content of a file that is parsed as a whole: refuses one that is absurdly large.
+pub(crate) fn metadata_file(path: &Path) -> Result<Vec<u8>, Error> {
+    let size = size(path)?;
     if size > METADATA_LIMIT {
         return Err(Error::TooLarge {
             path: path.into(),

@@ -151,6 +151,30 @@ impl TreeEntry {
         }
     }
 
+    /// The first bytes of a regular file, at most `count`; none of other entries.
+    ///
+    /// # Errors
+    /// [`Error::Read`] names the file.
+    pub fn head(&self, count: usize) -> Result<Vec<u8>, Error> {
+        match &self.source {
+            Source::Bytes(bytes) => Ok(bytes.iter().copied().take(count).collect()),
+            Source::HostFile(path) => crate::read::head(path, count),
+            Source::Symlink(_) | Source::Directory => Ok(Vec::new()),
+        }
+    }
+
+    /// Bytes of a regular file; none of other entries.
+    ///
+    /// # Errors
+    /// [`Error::Read`] names the file.
+    pub fn size(&self) -> Result<u64, Error> {
+        match &self.source {
+            Source::Bytes(bytes) => Ok(bytes.len() as u64),
+            Source::HostFile(path) => crate::read::size(path),
+            Source::Symlink(_) | Source::Directory => Ok(0),
+        }
+    }
+
     /// Content of a regular file, read from the host if need be; `None` for other entries.
     ///
     /// # Errors

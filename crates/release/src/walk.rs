@@ -46,41 +46,46 @@ pub(crate) struct Walk {
     /// Entries found so far.
     pub(crate) entries: Vec<TreeEntry>,
     /// What cannot be part of an image, and was left out.
-    pub(crate) problems: Vec<Error>,
+    pub(crate) problems: Vec<Unfit>,
+}
+
+/// Something that cannot be part of an image.
+#[derive(Debug)]
+pub struct Unfit {
+    /// Where it would be; `None` for a problem of the release as a whole.
+    pub path: Option<GuestPath>,
+    /// Why it cannot be there.
+    pub error: Error,
+}
+
+impl From<Error> for Unfit {
+    fn from(error: Error) -> Self {
+        Self { path: None, error }
+    }
 }
 
 impl Walk {
-    /// Adds a file in a directory, or a directory with everything below it that `wanted` accepts;
-    /// nothing if it does not exist.
-    pub(crate) fn add(&mut self, mount: &Mount, path: &Path, wanted: &dyn Fn(&Path) -> bool) {
-        if let Err(error) = self.try_add(mount, path, wanted) {
-            self.problems.push(error);
+    /// Adds a file in a directory, or a directory with everything below it; nothing if it does not
+    /// exist.
+    pub(crate) fn add(&mut self, mount: &Mount, path: &Path) {
+        if let Err(error) = self.try_add(mount, path) {
+            let path = mount.guest_path(path).ok();
+            self.problems.push(Unfit { path, error });
         }
     }
 
     /// Adds a directory that may be in the release, or else goes to a place below its root.
-    pub(crate) fn add_part(
-        &mut self,
-        release: &Mount,
-        path: &Path,
-        below: &str,
-        wanted: &dyn Fn(&Path) -> bool,
-    ) {
+    pub(crate) fn add_part(&mut self, release: &Mount, path: &Path, below: &str) {
         if path.starts_with(&release.host) {
-            return self.add(release, path, wanted);
+            return self.add(release, path);
         }
         match Mount::new(path, below) {
-            Ok(mount) => self.add(&mount, path, wanted),
-            Err(error) => self.problems.push(error),
+            Ok(mount) => self.add(&mount, path),
+            Err(error) => self.problems.push(error.into()),
         }
     }
 
-    fn try_add(
-        &mut self,
-        mount: &Mount,
-        path: &Path,
-        wanted: &dyn Fn(&Path) -> bool,
-    ) -> Result<(), Error> {
+    fn try_add(&mut self, mount: &Mount, path: &Path) -> Result<(), Error> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -95,9 +100,7 @@ impl Walk {
         if metadata.is_dir() {
             self.entries.push(TreeEntry::directory(guest));
             for child in read::directory(path)? {
-                if wanted(&child) {
-                    self.add(mount, &child, wanted);
-                }
+                self.add(mount, &child);
             }
         } else if metadata.is_symlink() {
             let target = check_symlink(&mount.host, path)?;

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use erts::Sysroot;
+use erts::{RuleSet, Sysroot};
 use lint::{Code, Finding, Severity, Subject};
 use release::boot::BootScript;
 use release::{GuestPath, Places, Release, StartOptions, TreeEntry, tree};
@@ -32,7 +32,9 @@ fn check(root: &Path, env: &[(&str, &str)], added: &[(&str, &Path)], memory: u64
     };
     let start = release.start(&options);
     let (entries, unfit) = release.survey_tree(&options);
-    let mut entries = erts::trim(entries).entries;
+    let mut rules = RuleSet::default();
+    rules.keep(erts::Rule::named("compression").unwrap());
+    let mut entries = erts::trim(entries, &rules).unwrap().entries;
     entries.extend(start.iter().flat_map(|start| start.files.clone()));
     entries.extend(
         added
@@ -51,6 +53,7 @@ fn check(root: &Path, env: &[(&str, &str)], added: &[(&str, &Path)], memory: u64
         memory << 20,
     );
     findings.extend(lint::check(&subject));
+    let unfit = unfit.into_iter().map(|unfit| unfit.error);
     let errors = problems.into_iter().chain(unfit).chain(start.err());
     findings.extend(errors.map(lint::release_error));
     lint::sort(&mut findings);

@@ -1,12 +1,14 @@
 //! What goes into an image: the release, what it needs, and how it starts. The same flags for every
 //! command that looks at a release.
 
-use super::{AddedFile, EnvVar, KernelWord};
+use super::{AddedFile, EnvVar, KeepArg, KernelWord, TrimArg, trim};
 use clap::{Args, Command, FromArgMatches};
+use erts::RuleSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The release and everything that is said about it.
+/// The release and everything that is said about it. (`Option<ContentArgs>` works only as long as no
+/// other structure is flattened into it: then clap no longer knows whether it is there.)
 #[derive(Debug, Args)]
 pub(crate) struct ContentArgs {
     /// The release: its folder (as made by `mix release`, rebar3 or relx), an archive of it
@@ -35,6 +37,19 @@ pub(crate) struct ContentArgs {
     #[arg(long, value_name = "FILE[:PATH]")]
     pub(crate) add: Vec<AddedFile>,
 
+    /// Do not apply this rule for what is left out of an image (docs/trim.md lists them), or
+    /// `all`; repeatable
+    #[arg(long, value_name = "RULE")]
+    pub(crate) keep: Vec<KeepArg>,
+
+    /// Also apply this rule, which does not apply by default; repeatable
+    #[arg(long, value_name = "RULE")]
+    pub(crate) trim: Vec<TrimArg>,
+
+    /// Apply all rules that do not by default: no debug information in modules
+    #[arg(long)]
+    pub(crate) strip: bool,
+
     /// The guest's host name [default: the release's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
@@ -54,5 +69,10 @@ impl ContentArgs {
         let words = words.chain([sysroot.as_os_str(), OsStr::new("--"), release.as_os_str()]);
         let command = Self::augment_args(Command::new("release"));
         Self::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+
+    /// The rules for what is left out.
+    pub(crate) fn rules(&self) -> RuleSet {
+        trim::rules(&self.keep, &self.trim, self.strip)
     }
 }

@@ -4,12 +4,14 @@ mod check;
 mod content;
 mod disk;
 mod inspect;
+mod trim;
 mod values;
 
 pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::ContentArgs;
 pub(crate) use disk::DiskArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use trim::{KeepArg, TrimArg};
 pub(crate) use values::{
     AccelArg, AddedFile, DiskSize, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg,
 };

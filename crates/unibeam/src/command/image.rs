@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
 use crate::signals;
+use erts::{Saving, Savings};
 use image::{DiskSpec, Encoding, Plan, Progress};
 use serde::Serialize;
 use std::path::Path;
@@ -28,7 +29,18 @@ struct Report<'a> {
     notes: &'a [String],
     libraries: &'a [String],
     left_out: &'a [String],
+    trimmed: Vec<SavingReport>,
     plan: &'a Plan,
+}
+
+/// What a rule left out.
+#[derive(Debug, Serialize)]
+struct SavingReport {
+    rule: &'static str,
+    what: &'static str,
+    files: usize,
+    /// Bytes saved.
+    saved: i64,
 }
 
 /// Makes or plans an image.
@@ -53,7 +65,22 @@ fn plan(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> 
     }
     notes(recipe, args);
     output::result(plan.to_string().trim_end())?;
-    output::result(format!("format: {}", disk.encoding))
+    output::result(format!("format: {}", disk.encoding))?;
+    savings(recipe)
+}
+
+/// A table of what was left out; nothing if nothing was.
+fn savings(recipe: &Recipe) -> Result<(), Error> {
+    let row = |name: &str, files: String, bytes: String| {
+        output::result(format!("{name:<32} {files:>12} {bytes:>12}"))
+    };
+    if recipe.savings.iter().next().is_some() {
+        row("left out by rule", "files".into(), "bytes".into())?;
+    }
+    for Saving { rule, files, bytes } in recipe.savings.iter() {
+        row(rule.name, files.to_string(), bytes.to_string())?;
+    }
+    Ok(())
 }
 
 fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
@@ -84,7 +111,22 @@ fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error>
         release.erts_version(),
         size(&made)
     ))?;
+    if let Some(line) = savings_line(&recipe.savings) {
+        output::result(line)?;
+    }
     output::result(format!("next: unibeam run {output}"))
+}
+
+/// What was left out, in a line; nothing if nothing was.
+fn savings_line(savings: &Savings) -> Option<String> {
+    let names = savings.iter().map(|saving| saving.rule.name);
+    let names = names.collect::<Vec<_>>().join(", ");
+    let saved = output::mib(savings.bytes().unsigned_abs());
+    match savings.bytes() {
+        _ if names.is_empty() => None,
+        0.. => Some(format!("left out: {saved} ({names})")),
+        _ => Some(format!("added: {saved} ({names})")),
+    }
 }
 
 /// The disk's size, and the file's if that is another one.
@@ -102,6 +144,15 @@ fn notes(recipe: &Recipe, args: &ImageArgs) {
             .notes
             .iter()
             .for_each(|note| output::note(format!("note: {note}")));
+    }
+}
+
+fn saving_report(saving: &Saving) -> SavingReport {
+    SavingReport {
+        rule: saving.rule.name,
+        what: saving.rule.what,
+        files: saving.files,
+        saved: saving.bytes,
     }
 }
 
@@ -123,6 +174,7 @@ fn report<'a>(
         notes: &recipe.notes,
         libraries: &recipe.libraries,
         left_out: &recipe.left_out,
+        trimmed: recipe.savings.iter().map(saving_report).collect(),
         plan,
     }
 }

@@ -5,7 +5,7 @@ use crate::cli::{AddedFile, ContentArgs, EnvVar};
 use crate::error::Error;
 use crate::signals::Scratch;
 use boot_contract::init;
-use erts::{Closure, Dropped, Sysroot};
+use erts::{Closure, RuleSet, Savings, Sysroot, Trimmed};
 use image::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};
 use manifest::Manifest;
 use release::archive::is_archive;
@@ -30,6 +30,8 @@ pub(crate) struct Recipe {
     pub(crate) left_out: Vec<String>,
     /// What the image says about itself.
     pub(crate) manifest: Manifest,
+    /// What the rules for leaving things out saved.
+    pub(crate) savings: Savings,
     root: Vec<RootEntry>,
     cmdline: String,
     mtime: u32,
@@ -48,8 +50,9 @@ pub(crate) struct Draft {
     pub(crate) start: Result<Start, Error>,
     /// What goes into the image.
     pub(crate) tree: Vec<TreeEntry>,
-    /// Files of the release that no guest needs.
-    pub(crate) left_out: Vec<Dropped>,
+    /// What became of the release's files by the rules.
+    trimmed: Trimmed,
+    rules: RuleSet,
     /// What is wrong, in the order found.
     pub(crate) problems: Vec<Error>,
     scratch: Option<Scratch>,
@@ -67,10 +70,14 @@ impl Draft {
         let options = start_options(args, &release);
         let start = release.start(&options).map_err(Error::from);
         let (entries, unfit) = release.survey_tree(&options);
-        problems.extend(unfit.into_iter().map(Into::into));
-        let trimmed = erts::trim(entries);
+        let rules = args.rules();
+        let left_out = |path: &GuestPath| rules.leaves_out(path).is_some();
+        let unfit = unfit.into_iter();
+        let unfit = unfit.filter(|unfit| !unfit.path.as_ref().is_some_and(left_out));
+        problems.extend(unfit.map(|unfit| unfit.error.into()));
+        let mut trimmed = erts::trim(entries, &rules)?;
         // What the start or the user asks for is needed, whatever it is.
-        let mut tree = trimmed.entries;
+        let mut tree = std::mem::take(&mut trimmed.entries);
         tree.extend(start.iter().flat_map(|start| start.files.clone()));
         for file in &args.add {
             match added_file(file) {
@@ -83,7 +90,8 @@ impl Draft {
             options,
             start,
             tree: tree::merge(tree),
-            left_out: trimmed.dropped,
+            trimmed,
+            rules,
             problems,
             scratch,
         })
@@ -136,8 +144,11 @@ impl Recipe {
         let start = draft.start?;
         let sysroot = Sysroot::new(&args.sysroot)?;
         let closure = erts::closure(&draft.tree, &sysroot)?;
-        let notes = notes(&start, &closure);
-        let tree = tree::merge([draft.tree, closure.entries].concat());
+        let notes = notes(&start, &draft.trimmed, &closure);
+        let libraries = erts::rewrite(closure.entries, &draft.rules)?;
+        let mut savings = draft.trimmed.savings;
+        savings.extend(&libraries.savings);
+        let tree = tree::merge([draft.tree, libraries.entries].concat());
         let cmdline = cmdline(args);
         let manifest = Parts {
             release: &draft.release,
@@ -159,11 +170,13 @@ impl Recipe {
                 .map(|library| library.guest.to_string())
                 .collect(),
             left_out: draft
-                .left_out
+                .trimmed
+                .dropped
                 .iter()
                 .map(|dropped| dropped.path.to_string())
                 .collect(),
             manifest,
+            savings,
             root,
             cmdline,
             mtime: source_date_epoch()?,
@@ -186,11 +199,10 @@ impl Recipe {
     }
 }
 
-fn notes(start: &Start, closure: &Closure) -> Vec<String> {
+fn notes(start: &Start, trimmed: &Trimmed, closure: &Closure) -> Vec<String> {
     let start = start.notes.iter().map(ToString::to_string);
-    start
-        .chain(closure.notes.iter().map(ToString::to_string))
-        .collect()
+    let files = trimmed.notes.iter().chain(&closure.notes);
+    start.chain(files.map(ToString::to_string)).collect()
 }
 
 /// A file of this host that the user wants in the image.
