@@ -5,8 +5,9 @@ use boot_contract::events::{
     APPLICATION_STARTED, ERTS_STARTED, EXIT, KERNEL_UP, NETWORK_UP, ROOT_READY,
 };
 use qemu::{Guest, Machine, Profile, WaitError};
+use std::path::Path;
 use std::time::Duration;
-use tests::{boot, image};
+use tests::{boot, image, make_image, release};
 
 /// Of the host's time; only a hang reaches it.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -16,8 +17,12 @@ const MEMORY_MOST: u32 = 256;
 const MEMORY_STEP: u32 = 4;
 
 fn machine(example: &str, profile: &str) -> Machine {
+    machine_of(&image(example), profile)
+}
+
+fn machine_of(image: &Path, profile: &str) -> Machine {
     let profile = Profile::named(profile).unwrap();
-    let (boot, folder) = boot(&profile, &image(example));
+    let (boot, folder) = boot(&profile, image);
     Machine::new(profile, boot)
         .hold(folder)
         .argument("-icount")
@@ -45,6 +50,18 @@ pub(crate) fn times(example: &str, profile: &str) -> Vec<Figure> {
     .filter_map(|name| guest.events().iter().find(|event| event.name == name))
     .map(|event| Figure::instructions(format!("{example}, {profile}: {}", event.name), event.ns))
     .collect()
+}
+
+/// Time until the application has started if modules are loaded when they are first used.
+pub(crate) fn interactive(example: &str, profile: &str) -> Figure {
+    eprintln!("booting {example} on {profile} with interactive code loading");
+    let flags = ["--code-loading", "interactive"].map(String::from);
+    let image = make_image("interactive", &release(example), &flags);
+    let guest = start(machine_of(&image, profile)).unwrap_or_else(|error| panic!("{error}"));
+    let mut events = guest.events().iter();
+    let started = events.find(|event| event.name == APPLICATION_STARTED);
+    let name = format!("{example}, {profile}, interactive: {APPLICATION_STARTED}");
+    Figure::instructions(name, started.unwrap().ns)
 }
 
 /// Instructions from power-on to the end of the release that only prints a line.

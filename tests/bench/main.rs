@@ -50,6 +50,7 @@ fn main() {
                     .into_iter()
                     .flat_map(|machine| boot::times(example, machine)),
             );
+            figures.push(boot::interactive(example, "microvm"));
         }
     }
     if wanted("memory") {

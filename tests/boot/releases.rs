@@ -77,6 +77,23 @@ fn hello_on_kvm_pc() {
     hello_on("kvm-pc", &[]);
 }
 
+/// Modules that nobody has used yet are loaded for the page.
+#[test]
+fn hello_with_interactive_code_loading() {
+    let flags = ["--code-loading", "interactive"].map(String::from);
+    let image = make_image("interactive", &release("hello"), &flags);
+    let flags = [
+        "--machine",
+        "microvm",
+        "--http",
+        "8080/",
+        "--stop",
+        "8080/stop?status=0",
+    ];
+    let report = test_image(&image, &flags);
+    assert_eq!(report["ending"], "the release ended with status 0");
+}
+
 /// QEMU reads its own format, packed; the image as a whole unpacked is what the others boot. The
 /// smallest image, too: with stripped modules.
 #[test]

@@ -36,7 +36,7 @@ pub use error::{Elsewhere, Error};
 pub use launch::{env_sh, erlexec, vm_args};
 pub use places::Places;
 pub use release::{Application, Flavour, Release};
-pub use start::{Note, Start, StartOptions};
+pub use start::{CodeLoading, Note, Start, StartOptions};
 pub use tree::{GuestPath, Source, TreeEntry};
 pub use walk::Unfit;
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::fs;
 
-use release::{Error, Flavour, Release, StartOptions};
+use release::{CodeLoading, Error, Flavour, Release, StartOptions};
 
 use support::{need, otp, systools_release};
 
@@ -100,6 +100,25 @@ fn templates_are_filled_and_flags_passed() {
     let quiet = |arg: &String| matches!(arg.as_str(), "-noshell" | "-noinput" | "-Bd");
     assert!(!init.args.iter().any(quiet), "{:?}", init.args);
     assert!(init.env.contains(&("TERM".into(), "xterm".into())));
+    let mode = |variable: &str, code_loading| {
+        let options = StartOptions {
+            code_loading,
+            ..self::options(&[
+                ("COOKIE", "c"),
+                ("PORT", "80"),
+                ("CODE_LOADING_MODE", variable),
+            ])
+        };
+        let args = release.start(&options).unwrap().init.args;
+        let mut pairs = args.windows(2).filter(|pair| pair[0] == "-mode");
+        pairs.next().unwrap()[1].clone()
+    };
+    assert_eq!(mode("interactive", None), "interactive");
+    assert_eq!(mode("interactive", Some(CodeLoading::Embedded)), "embedded");
+    assert_eq!(
+        mode("embedded", Some(CodeLoading::Interactive)),
+        "interactive"
+    );
     assert_eq!(
         start.init.emit(),
         boot_contract::init::Init::parse(start.init.emit().as_bytes())

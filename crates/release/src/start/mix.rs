@@ -82,6 +82,9 @@ impl Release {
         env.insert("RELEASE_COMMAND".into(), "start".into());
         set_defaults(&mut env, &[("RELEASE_PROG", name)]);
         let notes = self.apply_env_sh(&mut env)?;
+        if let Some(mode) = options.code_loading {
+            env.insert("RELEASE_MODE".into(), mode.to_string());
+        }
         let node = env.get("RELEASE_NAME").cloned().unwrap_or_default();
         let cookie = self.cookie()?;
         set_defaults(

@@ -1,6 +1,7 @@
 //! How the emulator is started in the guest: the work that the release's start script and
 //! `erlexec` do on an ordinary machine, done while the image is made.
 
+mod loading;
 mod mix;
 mod plain;
 
@@ -14,6 +15,8 @@ use crate::erlexec::{CommandLine, expand, sort_flags};
 use crate::release::{Flavour, Release};
 use crate::tree::{self, GuestPath, TreeEntry};
 use crate::{Error, GUEST_ROOT, read, vm_args};
+
+pub use loading::CodeLoading;
 
 /// `HOME` in the guest.
 pub(crate) const HOME: &str = "/root";
@@ -43,6 +46,9 @@ pub struct StartOptions {
     /// Start a shell on the console (Erlang's, or IEx), as the scripts' `console` and `start_iex`
     /// do.
     pub console: bool,
+    /// When modules are loaded, if not when the release says (`RELEASE_MODE` of mix,
+    /// `CODE_LOADING_MODE` of relx, `embedded` otherwise).
+    pub code_loading: Option<CodeLoading>,
 }
 
 /// How to start the emulator.

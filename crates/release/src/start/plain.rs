@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Script, StartOptions, guest_file};
+use super::{CodeLoading, Script, StartOptions, guest_file};
 use crate::term::text;
 use crate::tree::TreeEntry;
 use crate::{Error, GUEST_ROOT, Release};
@@ -11,14 +11,15 @@ use launch::substitute::substitute;
 
 impl Release {
     /// As `start_erl` does it, in the foreground (otp: erts/etc/unix/start_erl.src), with embedded
-    /// code loading.
+    /// code loading unless the user says otherwise.
     pub(super) fn systools_script(&self, options: &StartOptions) -> Script {
         let directory = self.guest_version_dir();
         let boot = self.default_boot_path().ok();
         let boot = boot.as_deref().and_then(stem).unwrap_or("start");
         let mut words: Vec<String> = ["-noshell", "-noinput", "-boot"].map(Into::into).into();
         words.push(guest_file(&directory, boot));
-        words.extend(["-mode", "embedded"].map(Into::into));
+        let mode = options.code_loading.unwrap_or(CodeLoading::Embedded);
+        words.extend(["-mode", mode.name()].map(Into::into));
         if self.version_dir().join("sys.config").is_file() {
             words.extend(["-config".into(), guest_file(&directory, "sys")]);
         }
@@ -41,6 +42,10 @@ impl Release {
             ..Script::default()
         };
         script.env.extend(options.env.clone());
+        if let Some(mode) = options.code_loading {
+            let name = "CODE_LOADING_MODE".into();
+            script.env.insert(name, mode.to_string());
+        }
         let mode = script.env.get("CODE_LOADING_MODE").cloned();
         let lib = format!("{GUEST_ROOT}/lib");
         // The console has a break handler.
@@ -49,7 +54,7 @@ impl Release {
             "-boot",
             &guest_file(&directory, boot),
             "-mode",
-            &mode.unwrap_or_else(|| "embedded".into()),
+            &mode.unwrap_or_else(|| CodeLoading::Embedded.to_string()),
             // Older versions of relx called it ERTS_LIB_DIR.
             "-boot_var",
             "SYSTEM_LIB_DIR",

@@ -1,7 +1,7 @@
 //! What goes into an image: the release, what it needs, and how it starts. The same flags for every
 //! command that looks at a release.
 
-use super::{AddedFile, EnvVar, KeepArg, KernelWord, TrimArg, trim};
+use super::{AddedFile, EnvVar, KeepArg, KernelWord, LoadingArg, TrimArg, trim};
 use clap::{Args, Command, FromArgMatches};
 use erts::RuleSet;
 use std::ffi::OsStr;
@@ -53,6 +53,12 @@ pub(crate) struct ContentArgs {
     /// The guest's host name [default: the release's name]
     #[arg(long, value_name = "NAME")]
     pub(crate) hostname: Option<String>,
+
+    /// When modules are loaded: all of them at boot, for which a boot takes about twice as long, or
+    /// each when it is first used, for which its first user waits [default: as the release says,
+    /// else embedded]
+    #[arg(long, value_name = "MODE", value_enum)]
+    pub(crate) code_loading: Option<LoadingArg>,
 
     /// Start a shell on the console (Erlang's, or IEx), for `unibeam run` in a terminal
     #[arg(long)]

@@ -4,6 +4,7 @@ mod check;
 mod content;
 mod disk;
 mod inspect;
+mod loading;
 mod trim;
 mod values;
 
@@ -11,6 +12,7 @@ pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::ContentArgs;
 pub(crate) use disk::DiskArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use loading::LoadingArg;
 pub(crate) use trim::{KeepArg, TrimArg};
 pub(crate) use values::{
     AccelArg, AddedFile, DiskSize, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg,

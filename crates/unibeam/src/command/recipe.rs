@@ -117,6 +117,7 @@ fn start_options(args: &ContentArgs, release: &Release) -> StartOptions {
         env: args.env.iter().map(variable).collect(),
         args: Vec::new(),
         console: args.console,
+        code_loading: args.code_loading.map(Into::into),
         hostname: args
             .hostname
             .clone()
