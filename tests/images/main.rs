@@ -12,3 +12,4 @@ mod formats;
 mod inspect;
 mod oracles;
 mod reproducible;
+mod sbom;

@@ -109,6 +109,9 @@ pub struct Package {
     pub version: String,
     /// Architecture, such as `amd64`.
     pub architecture: String,
+    /// The distribution and its version, such as `debian-12` (os-release(5): `ID`, `VERSION_ID`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub distribution: Option<String>,
     /// The source package, if it has another name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,

@@ -17,13 +17,17 @@ const DATABASE: &str = "var/lib/dpkg";
 #[derive(Clone, Debug)]
 pub struct Packages {
     root: PathBuf,
+    distribution: Option<String>,
 }
 
 impl Packages {
     /// Those of the system below `root`, if it has dpkg's database.
     pub fn of(root: &Path) -> Option<Self> {
         let has = root.join(DATABASE).join("status").is_file();
-        has.then(|| Self { root: root.into() })
+        has.then(|| Self {
+            root: root.into(),
+            distribution: distribution(root),
+        })
     }
 
     /// The packages that these files (absolute paths in the system, links resolved) belong to.
@@ -96,6 +100,7 @@ impl Packages {
         let text = fs::read(self.root.join(file)).unwrap_or_default();
         let found = copyright::licenses(&String::from_utf8_lossy(&text));
         package.licenses = found.unwrap_or_default();
+        package.distribution = self.distribution.clone();
         package
     }
 }
@@ -117,8 +122,28 @@ fn package(paragraph: &deb822::Paragraph) -> Option<Package> {
         architecture: paragraph.field("Architecture")?.into(),
         // `glibc (2.36-9)` where the versions differ.
         source: source.and_then(|source| Some(source.split_whitespace().next()?.into())),
+        distribution: None,
         licenses: Vec::new(),
     })
+}
+
+/// `ID` and `VERSION_ID` of os-release(5), with a dash between them; a rolling one has no version.
+fn distribution(root: &Path) -> Option<String> {
+    let places = ["etc/os-release", "usr/lib/os-release"].into_iter();
+    let text = places
+        .flat_map(|place| fs::read_to_string(root.join(place)))
+        .next()?;
+    let value = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))?;
+        Some(line.trim().trim_matches(['"', '\'']))
+    };
+    let parts: Vec<_> = [value("ID"), value("VERSION_ID")]
+        .into_iter()
+        .flatten()
+        .collect();
+    (!parts.is_empty()).then(|| parts.join("-"))
 }
 
 #[cfg(test)]
@@ -159,6 +184,11 @@ mod tests {
             "usr/share/doc/zlib1g/copyright",
             "Format: http://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nFiles: *\nLicense: Zlib\n",
         );
+        write(
+            root,
+            "etc/os-release",
+            "NAME=\"x\"\nVERSION_ID=\"12\"\nID=debian\n",
+        );
         let packages = Packages::of(root).unwrap();
         let files = [
             "/usr/lib/libc.so.6",
@@ -167,6 +197,11 @@ mod tests {
         ];
         let owners = packages.owners(&files.map(String::from)).unwrap();
         assert_eq!(owners.len(), 2);
+        assert!(
+            owners
+                .values()
+                .all(|owner| owner.distribution.as_deref() == Some("debian-12"))
+        );
         let libc = &owners["/usr/lib/libc.so.6"];
         assert_eq!(
             (libc.name.as_str(), libc.version.as_str()),

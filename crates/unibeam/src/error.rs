@@ -5,7 +5,7 @@ use image::{EncodingError, ImageError};
 use qemu::{ProfileError, StartError, WaitError};
 use std::io;
 use std::num::ParseIntError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What stopped a command.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +52,8 @@ pub(crate) enum Error {
     ScratchFolder(#[source] io::Error),
     #[error("cannot listen to signals")]
     Signals(#[source] io::Error),
+    #[error("cannot write {}: {source}; choose a folder that is there and that you may write to", path.display())]
+    Write { path: PathBuf, source: io::Error },
     #[error("cannot write the report")]
     Report(#[source] io::Error),
     #[error("the report is not JSON")]
@@ -59,6 +61,14 @@ pub(crate) enum Error {
 }
 
 impl Error {
+    /// The error for a file that cannot be written.
+    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
+        Self::Write {
+            path: path.into(),
+            source,
+        }
+    }
+
     /// The exit status for this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {

@@ -8,6 +8,7 @@ mod command;
 mod error;
 mod exit;
 mod output;
+mod pending;
 mod signals;
 
 use clap::Parser;

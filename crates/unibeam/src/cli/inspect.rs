@@ -27,6 +27,10 @@ pub(crate) struct InspectArgs {
     #[arg(long, group = "what")]
     pub(crate) diff: bool,
 
+    /// Print the bill of materials (CycloneDX 1.5, JSON)
+    #[arg(long, group = "what")]
+    pub(crate) sbom: bool,
+
     /// Where to look for the shared libraries that a release's run-time system needs
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) sysroot: PathBuf,
@@ -42,4 +46,5 @@ Examples:
   unibeam inspect my_app.qcow2 --list --only /release/releases
   unibeam inspect my_app.img --extract files --only /etc
   unibeam inspect --diff old.img new.img
+  unibeam inspect my_app.img --sbom > my_app.cdx.json
   unibeam inspect _build/prod/rel/my_app --json";

@@ -69,6 +69,10 @@ pub(crate) struct ImageArgs {
     #[command(flatten)]
     pub(crate) disk: DiskArgs,
 
+    /// Also write a bill of materials to this file (CycloneDX 1.5, JSON)
+    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    pub(crate) sbom: Option<PathBuf>,
+
     /// Plan the image and show the plan, but write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,

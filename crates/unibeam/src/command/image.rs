@@ -1,13 +1,16 @@
 //! `unibeam image`: from a release to a disk image.
 
-use super::recipe::Recipe;
+use super::recipe::{self, Recipe};
 use crate::cli::ImageArgs;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
+use crate::pending::PendingFile;
 use crate::signals;
 use erts::{Saving, Savings};
 use image::{DiskSpec, Encoding, Plan, Progress};
+use manifest::Manifest;
+use manifest::sbom::Bom;
 use serde::Serialize;
 use std::path::Path;
 
@@ -85,6 +88,7 @@ fn savings(recipe: &Recipe) -> Result<(), Error> {
 
 fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
     signals::survive_file_size_limit().map_err(Error::Signals)?;
+    let sbom = args.sbom.as_deref().map(PendingFile::new).transpose()?;
     let bar = output::byte_progress(!args.report.json && !args.report.quiet, "writing");
     let made = image::assemble(
         &recipe.spec(disk),
@@ -95,6 +99,13 @@ fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error>
         },
     )?;
     bar.finish_and_clear();
+    if let Some(file) = sbom {
+        let manifest = Manifest {
+            digest: made.digest.clone(),
+            ..recipe.manifest.clone()
+        };
+        file.finish(&Bom::new(&manifest, recipe::source_date_epoch()?).emit())?;
+    }
     if args.report.json {
         return output::json(&report(recipe, disk.encoding, &made.plan, Some(&made)));
     }

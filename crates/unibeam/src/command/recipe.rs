@@ -180,7 +180,7 @@ impl Recipe {
             savings,
             root,
             cmdline,
-            mtime: source_date_epoch()?,
+            mtime: source_date_epoch()?.unwrap_or(0),
             _scratch: draft.scratch,
         })
     }
@@ -230,13 +230,15 @@ fn cmdline(args: &ContentArgs) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Seconds since 1970 for every file (reproducible-builds.org, SOURCE_DATE_EPOCH), else 0.
-fn source_date_epoch() -> Result<u32, Error> {
-    match std::env::var("SOURCE_DATE_EPOCH") {
-        Ok(text) => text
-            .parse()
-            .map_err(|source| Error::SourceDateEpoch { text, source }),
-        Err(_) => Ok(0),
+/// The time that is to be told instead of that of the clock, in seconds since 1970
+/// (reproducible-builds.org, SOURCE_DATE_EPOCH).
+pub(super) fn source_date_epoch() -> Result<Option<u32>, Error> {
+    let Ok(text) = std::env::var("SOURCE_DATE_EPOCH") else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(seconds) => Ok(Some(seconds)),
+        Err(source) => Err(Error::SourceDateEpoch { text, source }),
     }
 }
 

@@ -4,7 +4,7 @@ mod report;
 mod show;
 
 use super::guest::not_an_image;
-use super::recipe::Recipe;
+use super::recipe::{self, Recipe};
 use crate::cli::{ContentArgs, InspectArgs};
 use crate::error::Error;
 use crate::exit::Exit;
@@ -12,6 +12,7 @@ use crate::output;
 use image::cpio::Archive;
 use image::{DiskImage, DiskSpec};
 use inspect::{Diff, Entry, Inspected};
+use manifest::sbom::Bom;
 use std::path::Path;
 
 /// Looks into an image or a release, or compares two.
@@ -83,6 +84,10 @@ fn look(subject: &Subject<'_>, args: &InspectArgs) -> Result<(), Error> {
                 .into_iter()
                 .try_for_each(|entry| output::result(show::entry(entry)))
         };
+    }
+    if args.sbom {
+        let bom = Bom::new(&subject.inspected.manifest, recipe::source_date_epoch()?);
+        return output::result(bom.emit().trim_end());
     }
     if args.json {
         return output::json(&report::Report::new(subject));
