@@ -13,3 +13,4 @@ mod inspect;
 mod oracles;
 mod reproducible;
 mod sbom;
+mod sign;

@@ -29,9 +29,11 @@ fn library(path: &str, needed_by: &[&str], package: Option<Package>) -> Library 
 }
 
 fn example() -> Manifest {
-    let mut manifest = Manifest::default();
-    manifest.unibeam = "1.2.3".into();
-    manifest.digest = "ab".repeat(32);
+    let mut manifest = Manifest {
+        unibeam: "1.2.3".into(),
+        digest: "ab".repeat(32),
+        ..Manifest::default()
+    };
     manifest.release.name = "shop".into();
     manifest.runtime.path = "/release/erts-13".into();
     manifest.runtime.package = Some(package("erlang-base", &["Apache-2.0"]));

@@ -1,6 +1,7 @@
 //! Everything that can go wrong, and the exit status it leads to.
 
 use crate::exit::Exit;
+use crate::signature::SignatureError;
 use image::{EncodingError, ImageError};
 use qemu::{ProfileError, StartError, WaitError};
 use std::io;
@@ -34,6 +35,8 @@ pub(crate) enum Error {
     TwoToShow,
     #[error(transparent)]
     Usage(#[from] clap::Error),
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
     #[error(transparent)]
     Encoding(#[from] EncodingError),
     #[error("cannot read the image {}: {source}; `unibeam image RELEASE -o {}` makes one", path.display(), path.display())]
@@ -74,6 +77,7 @@ impl Error {
         match self {
             Self::Unfit { first, .. } => first.exit(),
             Self::OneToCompare | Self::TwoToShow | Self::Usage(_) => Exit::Usage,
+            Self::Signature(error) if error.is_bad() => Exit::BadSignature,
             Self::Start(_) => Exit::Machine,
             Self::Wait(WaitError::Timeout { .. }) => Exit::Timeout,
             Self::Wait(WaitError::Interrupted { signal }) => Exit::Signal(signal.to_le_bytes()[0]),

@@ -15,6 +15,8 @@ pub(crate) enum Exit {
     Usage,
     /// `check --strict`: nothing is in the way, but there are warnings.
     Warnings,
+    /// `verify`: the image is not what was signed with this key.
+    BadSignature,
     /// `run`: the release ended with this status.
     Release(u8),
     /// `run`: the release was killed by this signal.
@@ -44,6 +46,7 @@ impl Exit {
             Self::Failure => 1,
             Self::Usage => 2,
             Self::Warnings => 3,
+            Self::BadSignature => 4,
             Self::Release(status) => status,
             Self::Signal(signal) => SIGNAL_BASE | signal,
             Self::Panic => 121,
@@ -121,6 +124,7 @@ mod tests {
             Exit::Failure,
             Exit::Usage,
             Exit::Warnings,
+            Exit::BadSignature,
             Exit::Timeout,
             Exit::Machine,
             Exit::NoVerdict,

@@ -10,6 +10,7 @@ mod exit;
 mod output;
 mod pending;
 mod signals;
+mod signature;
 
 use clap::Parser;
 use std::process::ExitCode;

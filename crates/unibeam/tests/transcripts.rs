@@ -233,4 +233,12 @@ macro_rules! transcripts {
     };
 }
 
-transcripts!(checks, help, inspect, usage, image_errors, run_errors);
+transcripts!(
+    checks,
+    help,
+    inspect,
+    usage,
+    verify,
+    image_errors,
+    run_errors
+);

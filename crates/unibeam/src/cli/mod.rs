@@ -6,6 +6,7 @@ mod disk;
 mod inspect;
 mod loading;
 mod trim;
+mod sign;
 mod values;
 
 pub(crate) use check::{CheckArgs, RuleArg};
@@ -14,6 +15,7 @@ pub(crate) use disk::DiskArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use loading::LoadingArg;
 pub(crate) use trim::{KeepArg, TrimArg};
+pub(crate) use sign::{PASSWORD_VARIABLE, SignArgs, VerifyArgs};
 pub(crate) use values::{
     AccelArg, AddedFile, DiskSize, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg,
 };
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Show what is in an image or a release, extract it, or compare two
     Inspect(InspectArgs),
+    /// Check that an image is what was signed
+    Verify(VerifyArgs),
     /// Run an image under QEMU, with its console here
     Run(RunArgs),
     /// Boot an image, check that it works, and stop it
@@ -72,6 +76,9 @@ pub(crate) struct ImageArgs {
     /// Also write a bill of materials to this file (CycloneDX 1.5, JSON)
     #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
     pub(crate) sbom: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) sign: SignArgs,
 
     /// Plan the image and show the plan, but write nothing
     #[arg(long)]

@@ -1,6 +1,7 @@
 //! `unibeam image`: from a release to a disk image.
 
 use super::recipe::{self, Recipe};
+use super::sign::Signing;
 use crate::cli::ImageArgs;
 use crate::error::Error;
 use crate::exit::Exit;
@@ -88,6 +89,7 @@ fn savings(recipe: &Recipe) -> Result<(), Error> {
 
 fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
     signals::survive_file_size_limit().map_err(Error::Signals)?;
+    let signing = Signing::new(&args.sign, &args.output)?;
     let sbom = args.sbom.as_deref().map(PendingFile::new).transpose()?;
     let bar = output::byte_progress(!args.report.json && !args.report.quiet, "writing");
     let made = image::assemble(
@@ -105,6 +107,9 @@ fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error>
             ..recipe.manifest.clone()
         };
         file.finish(&Bom::new(&manifest, recipe::source_date_epoch()?).emit())?;
+    }
+    if let Some(signing) = signing {
+        signing.finish(&made.path, &made.digest, recipe::source_date_epoch()?)?;
     }
     if args.report.json {
         return output::json(&report(recipe, disk.encoding, &made.plan, Some(&made)));

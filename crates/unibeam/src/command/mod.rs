@@ -7,7 +7,9 @@ mod image;
 mod inspect;
 mod recipe;
 mod run;
+mod sign;
 mod test;
+mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::error::Error;
@@ -22,6 +24,7 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Image(args) => image::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
     }
