@@ -1,10 +1,11 @@
 //! Turn an Erlang or Elixir release into a bootable disk image.
 //!
-//! [`cli`] says what can be asked for, [`command`] does it, [`output`] tells people and programs,
+//! [`cli`] says what can be asked for, [`config`] completes it from a file, [`command`] does it, [`output`] tells people and programs,
 //! [`exit`] lists the exit statuses. Nothing below `main` ends the process.
 
 mod cli;
 mod command;
+mod config;
 mod error;
 mod exit;
 mod output;
@@ -12,16 +13,23 @@ mod pending;
 mod signals;
 mod signature;
 
-use clap::Parser;
+use config::ConfigError;
+use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let exit = match cli::Cli::try_parse() {
+    let words: Vec<OsString> = env::args_os().collect();
+    let exit = match config::parse(&words) {
         Ok(cli) => command::run(cli).unwrap_or_else(|error| {
             output::error(&error);
             error.exit()
         }),
-        Err(usage) => output::usage(&usage),
+        Err(ConfigError::Usage(usage)) => output::usage(&usage),
+        Err(error) => {
+            output::error(&error);
+            exit::Exit::Usage
+        }
     };
     exit.into()
 }

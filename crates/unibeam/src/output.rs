@@ -24,7 +24,7 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
 }
 
 /// Prints an error with its causes.
-pub(crate) fn error(error: &Error) {
+pub(crate) fn error(error: &dyn error::Error) {
     note(format_args!("error: {}", with_causes(error)));
 }
 

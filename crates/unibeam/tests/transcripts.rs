@@ -33,6 +33,9 @@ fn workspace() -> tempfile::TempDir {
     let mut old = b"QFI\xfb\0\0\0\x02".to_vec();
     old.resize(512, 0);
     fs::write(folder.path().join("old.qcow2"), old).unwrap();
+    for (name, text) in CONFIGURATIONS {
+        fs::write(folder.path().join(name), text).unwrap();
+    }
     fs::create_dir(folder.path().join("empty-folder")).unwrap();
     release(
         &folder.path().join("sound"),
@@ -55,6 +58,21 @@ const DAMAGED: [(&str, &[u8]); 4] = [
     ("cut.vmdk", b"KDMV"),
     ("cut.img.zst", b"\x28\xb5\x2f\xfd"),
     ("text.tar.gz", b"\x1f\x8btext"),
+];
+
+/// Files for --config: one that is sound, and some with mistakes.
+const CONFIGURATIONS: [(&str, &str); 5] = [
+    (
+        "sound.toml",
+        "release = \"sound\"\n[image]\noutput = \"sound.img\"\nformat = \"vhd\"\ncompress = true\n[check]\nmemory = \"64M\"\n",
+    ),
+    (
+        "key.toml",
+        "release = \"sound\"\n\n[image]\nouput = \"a.img\"\n",
+    ),
+    ("type.toml", "release = \"sound\"\nconsole = \"yes\"\n"),
+    ("value.toml", "[image]\nsize = \"many\"\n"),
+    ("cut.toml", "release = \"sound\n"),
 ];
 
 /// The start of an ELF file for x86-64 with no segments: a program that needs nothing.
@@ -235,6 +253,7 @@ macro_rules! transcripts {
 
 transcripts!(
     checks,
+    config,
     help,
     inspect,
     usage,

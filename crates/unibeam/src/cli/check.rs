@@ -1,6 +1,6 @@
 //! The flags of `unibeam check`.
 
-use super::{ContentArgs, Memory};
+use super::{ConfigArgs, ContentArgs, Memory};
 use clap::Args;
 use lint::{RULES, Rule};
 use std::str::FromStr;
@@ -22,6 +22,9 @@ pub(crate) struct CheckArgs {
     /// End with status 3 if there are warnings, too
     #[arg(long)]
     pub(crate) strict: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
 
     /// Report as JSON on standard output
     #[arg(long)]

@@ -65,6 +65,18 @@ pub(crate) struct ContentArgs {
     pub(crate) console: bool,
 }
 
+/// The file that says what flags do not.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgs {
+    /// Take what the flags do not say from this file [default: unibeam.toml, if it is here]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Do not read unibeam.toml
+    #[arg(long, conflicts_with = "config")]
+    pub(crate) no_config: bool,
+}
+
 impl ContentArgs {
     /// A release of which nothing is said but where its libraries are.
     ///

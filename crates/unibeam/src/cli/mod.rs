@@ -10,8 +10,8 @@ mod sign;
 mod values;
 
 pub(crate) use check::{CheckArgs, RuleArg};
-pub(crate) use content::ContentArgs;
-pub(crate) use disk::DiskArgs;
+pub(crate) use content::{ConfigArgs, ContentArgs};
+pub(crate) use disk::{CompressArg, DiskArgs};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use loading::LoadingArg;
 pub(crate) use trim::{KeepArg, TrimArg};
@@ -74,7 +74,7 @@ pub(crate) struct ImageArgs {
     pub(crate) disk: DiskArgs,
 
     /// Also write a bill of materials to this file (CycloneDX 1.5, JSON)
-    #[arg(long, value_name = "FILE", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) sbom: Option<PathBuf>,
 
     #[command(flatten)]
@@ -83,6 +83,9 @@ pub(crate) struct ImageArgs {
     /// Plan the image and show the plan, but write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
 
     #[command(flatten)]
     pub(crate) report: ReportArgs,

@@ -11,7 +11,7 @@ pub(crate) const PASSWORD_VARIABLE: &str = "UNIBEAM_KEY_PASSWORD";
 pub(crate) struct SignArgs {
     /// Sign the image with this secret key of minisign; the signature is IMAGE.minisig. The key's
     /// password is asked for, or taken from the variable UNIBEAM_KEY_PASSWORD
-    #[arg(long, value_name = "KEY", conflicts_with = "dry_run")]
+    #[arg(long, value_name = "KEY")]
     pub(crate) sign: Option<PathBuf>,
 
     /// Take the key's password from the first line of this file
