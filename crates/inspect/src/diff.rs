@@ -43,7 +43,8 @@ pub struct VersionChange {
     pub new: Option<String>,
 }
 
-/// A field of the boot configuration that is another one.
+/// A field of the boot configuration that is another one; of the environment, the names that went
+/// and those that came.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BootChange {
     /// The field, as in the manifest.
@@ -167,14 +168,25 @@ fn boot(old: &Manifest, new: &Manifest) -> Vec<BootChange> {
             ("beside", boot.beside.join(" ")),
             ("directory", boot.directory.clone()),
             ("host_name", boot.host_name.clone()),
-            ("environment", boot.environment.join(" ")),
         ]
+    };
+    let environment = BootChange {
+        field: "environment",
+        old: without(&old.boot.environment, &new.boot.environment),
+        new: without(&new.boot.environment, &old.boot.environment),
     };
     let pairs = fields(old).into_iter().zip(fields(new));
     let changed = pairs.filter(|((_, old), (_, new))| old != new);
     changed
         .map(|((field, old), (_, new))| BootChange { field, old, new })
+        .chain(Some(environment).filter(|change| change.old != change.new))
         .collect()
+}
+
+/// The names that the others are not among.
+fn without(names: &[String], others: &[String]) -> String {
+    let own = names.iter().filter(|name| !others.contains(name));
+    own.cloned().collect::<Vec<_>>().join(" ")
 }
 
 fn sizes(old: &Inspected<'_>, new: &Inspected<'_>) -> Vec<SizeChange> {

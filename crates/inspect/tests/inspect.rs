@@ -203,6 +203,8 @@ fn an_upgrade_is_a_change_of_its_files() {
     let old = make(folder.path(), "old.img", &release_root("1.0"));
     let mut root = release_root("1.1");
     root.push(RootEntry::bytes("/etc/new", "12345", 0o644));
+    let start = "exec /release/erts-13.1/bin/beam.smp\nenv NEW=1\nhostname tiny\n";
+    root[4] = RootEntry::bytes(init::PATH, start, 0o644);
     let new = make(folder.path(), "new.img", &root);
     let (old, new) = (
         Inspected::of_image(&old).unwrap(),
@@ -219,6 +221,7 @@ fn an_upgrade_is_a_change_of_its_files() {
     let paths: Vec<_> = diff.files.iter().map(|file| file.path.as_str()).collect();
     let changed = [
         "/etc/new",
+        "/etc/unibeam/init",
         "/release/lib/tiny-1.1/ebin/tiny.app",
         "/release/releases/1/tiny.rel",
     ];
@@ -228,6 +231,10 @@ fn an_upgrade_is_a_change_of_its_files() {
         (None, Some(5))
     );
     assert_eq!(diff.kernel_changed, Some(false));
+    let [change] = &*diff.boot else {
+        panic!("{:?}", diff.boot)
+    };
+    assert_eq!((change.old.as_str(), change.new.as_str()), ("TOKEN", "NEW"));
     assert!(Diff::new(&new, &new).unwrap().is_empty());
 }
 
