@@ -78,13 +78,20 @@ pub(crate) struct ConfigArgs {
 }
 
 impl ContentArgs {
-    /// A release of which nothing is said but where its libraries are.
+    /// A release of which nothing is said but where its libraries and its Erlang are.
     ///
     /// # Errors
     /// The path is not one that the command line takes.
-    pub(crate) fn plain(release: &Path, sysroot: &Path) -> Result<Self, clap::Error> {
+    pub(crate) fn plain(
+        release: &Path,
+        sysroot: &Path,
+        erts: Option<&Path>,
+    ) -> Result<Self, clap::Error> {
         let words = ["release", "--sysroot"].map(OsStr::new).into_iter();
-        let words = words.chain([sysroot.as_os_str(), OsStr::new("--"), release.as_os_str()]);
+        let words = words.chain([sysroot.as_os_str()]);
+        let erts = erts.map(|erts| [OsStr::new("--erts"), erts.as_os_str()]);
+        let words = words.chain(erts.into_iter().flatten());
+        let words = words.chain([OsStr::new("--"), release.as_os_str()]);
         let command = Self::augment_args(Command::new("release"));
         Self::from_arg_matches(&command.try_get_matches_from(words)?)
     }
