@@ -5,8 +5,8 @@ mod content;
 mod disk;
 mod inspect;
 mod loading;
-mod trim;
 mod sign;
+mod trim;
 mod values;
 
 pub(crate) use check::{CheckArgs, RuleArg};
@@ -14,8 +14,8 @@ pub(crate) use content::{ConfigArgs, ContentArgs};
 pub(crate) use disk::{CompressArg, DiskArgs};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use loading::LoadingArg;
-pub(crate) use trim::{KeepArg, TrimArg};
 pub(crate) use sign::{PASSWORD_VARIABLE, SignArgs, VerifyArgs};
+pub(crate) use trim::{KeepArg, TrimArg};
 pub(crate) use values::{
     AccelArg, AddedFile, DiskSize, Endpoint, EnvVar, KernelWord, Memory, Net, PortArg,
 };

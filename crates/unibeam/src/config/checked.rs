@@ -29,6 +29,32 @@ impl<'de, T: FromStr<Err: Display>> Deserialize<'de> for Checked<T> {
     }
 }
 
+/// A text that is one of the possible values of a flag.
+#[derive(Debug)]
+pub(crate) struct Choice<T> {
+    /// The text.
+    pub(super) text: String,
+    kind: PhantomData<T>,
+}
+
+impl<'de, T: ValueEnum> Deserialize<'de> for Choice<T> {
+    fn deserialize<D: Deserializer<'de>>(source: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(source)?;
+        let choices = T::value_variants().iter();
+        let values = choices.filter_map(ValueEnum::to_possible_value);
+        let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
+        if !names.contains(&text) {
+            let names = names.join(", ");
+            let problem = format_args!("`{text}` is not possible; possible are {names}");
+            return Err(D::Error::custom(problem));
+        }
+        Ok(Self {
+            text,
+            kind: PhantomData,
+        })
+    }
+}
+
 /// Name of a format.
 #[derive(Debug)]
 pub(crate) struct FormatName(pub(super) &'static str);

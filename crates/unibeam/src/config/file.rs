@@ -1,8 +1,8 @@
 //! What `unibeam.toml` may say: the flags of `unibeam image` and `unibeam check` under their own
 //! names. `docs/unibeam.schema.json` is made from these types (a test compares them).
 
-use super::checked::{Checked, Compression, EnvName, EnvText, FormatName};
-use crate::cli::{AddedFile, DiskSize, KernelWord, Memory, RuleArg};
+use super::checked::{Checked, Choice, Compression, EnvName, EnvText, FormatName};
+use crate::cli::{AddedFile, DiskSize, KeepArg, KernelWord, LoadingArg, Memory, RuleArg, TrimArg};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -28,8 +28,19 @@ pub(crate) struct File {
     /// Further files for the image, as FILE or FILE:PATH; those of flags are added.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub(super) add: Vec<Checked<AddedFile>>,
+    /// Rules for what is left out of an image that do not apply, or `all`; those of flags are added.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub(super) keep: Vec<Checked<KeepArg>>,
+    /// Rules that also apply; those of flags are added.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub(super) trim: Vec<Checked<TrimArg>>,
+    /// Apply all rules.
+    pub(super) strip: bool,
     /// The guest's host name.
     pub(super) hostname: Option<String>,
+    /// When modules are loaded: embedded (all at boot) or interactive (each when first used).
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) code_loading: Option<Choice<LoadingArg>>,
     /// Start a shell on the console.
     pub(super) console: bool,
     /// How the image is written.

@@ -139,6 +139,13 @@ impl Flags<'_> {
         self.all("env", env);
         let added = file.add.iter().map(|file| self.added(&file.text));
         self.all("add", added.collect::<Vec<_>>());
+        self.all("keep", file.keep.iter().map(|rule| rule.text.clone()));
+        self.all("trim", file.trim.iter().map(|rule| rule.text.clone()));
+        self.switch("strip", file.strip);
+        self.one(
+            "code-loading",
+            file.code_loading.as_ref().map(|mode| &mode.text),
+        );
         self.one("hostname", file.hostname.clone());
         self.switch("console", file.console);
         match command {

@@ -129,6 +129,16 @@ fn errors_have_a_place() {
             "there is no format `iso`",
         ),
         (
+            "code-loading = \"lazy\"",
+            "line 1, column 16",
+            "`lazy` is not possible; possible are embedded, interactive",
+        ),
+        (
+            "keep = [\"x\"]",
+            "line 1, column 8",
+            "there is no such rule",
+        ),
+        (
             "[image]\ncompress = 1",
             "line 2, column 12",
             "expected true, false",
