@@ -171,3 +171,55 @@ fn a_project_is_not_a_release() {
     let error = Release::open(&dir.path().join("nothing")).unwrap_err();
     assert!(matches!(error, Error::Read { .. }), "{error}");
 }
+
+/// What an image sets for a release, the release and the user set otherwise.
+#[test]
+fn defaults_of_the_guest_yield() {
+    need("erl");
+    let dir = tempfile::tempdir().unwrap();
+    let root = systools_release(dir.path(), &[]);
+    let start = |vm_args: &str, env: &[(&str, &str)]| {
+        fs::write(root.join("releases/1.0/vm.args"), vm_args).unwrap();
+        let release = Release::open(&root).unwrap();
+        release.start(&options(env)).unwrap()
+    };
+    let value = |start: &release::Start, name: &str| {
+        let mut env = start.init.env.iter();
+        env.find(|(found, _)| found == name)
+            .map(|(_, value)| value.clone())
+    };
+    let names = [
+        "HOME",
+        "LANG",
+        "ERL_CRASH_DUMP",
+        "ERL_CRASH_DUMP_BYTES",
+        "ERL_CRASH_DUMP_SECONDS",
+    ];
+    let values = |start: &release::Start| names.map(|name| value(start, name).unwrap_or_default());
+    let default = start("", &[]);
+    assert_eq!(
+        values(&default),
+        ["/root", "C.UTF-8", "/dev/console", "4096", ""]
+    );
+    let own = "-env HOME /data\n-env LANG C\n-env ERL_CRASH_DUMP /data/dump\n";
+    let by_release = start(own, &[]);
+    assert_eq!(values(&by_release), ["/data", "C", "/data/dump", "", ""]);
+    let by_user = start(own, &[("HOME", "/srv"), ("ERL_CRASH_DUMP_SECONDS", "0")]);
+    assert_eq!(values(&by_user), ["/srv", "C", "/data/dump", "", "0"]);
+    for (start, home) in [(default, "/root"), (by_release, "/data"), (by_user, "/srv")] {
+        let args = start.init.args;
+        assert!(args.windows(2).any(|pair| pair == ["-home", home]));
+        let is_home = |entry: &release::TreeEntry| entry.path.to_string() == home;
+        assert!(start.files.iter().any(is_home), "{home}");
+    }
+    let epmd = |vm_args: &str| {
+        let args = start(vm_args, &[]).init.args;
+        let mut pairs = args.windows(2).filter(|pair| pair[0] == "-start_epmd");
+        pairs.next().map(|pair| pair[1].clone())
+    };
+    assert_eq!(epmd("-sname a\n").as_deref(), Some("false"));
+    assert_eq!(
+        epmd("-sname a\n-start_epmd true\n").as_deref(),
+        Some("true")
+    );
+}

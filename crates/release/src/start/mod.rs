@@ -18,7 +18,7 @@ use crate::{Error, GUEST_ROOT, read, vm_args};
 
 pub use loading::CodeLoading;
 
-/// `HOME` in the guest.
+/// `HOME` in the guest, unless the release has its own.
 pub(crate) const HOME: &str = "/root";
 
 /// `PATH` behind the release's own directories.
@@ -151,14 +151,17 @@ impl Release {
             script.notes.push(Note::NoEpmd { port });
         }
         let beside = self.programs_beside(&line, &mut script);
+        let env = self.environment(&line, &script.env, options);
+        let home = home(&env).to_string();
+        let args = self.emulator_arguments(&line, &distribution, &script.env, &home);
         script
             .files
-            .extend(GuestPath::new(HOME).map(TreeEntry::directory));
+            .extend(GuestPath::new(&home).map(TreeEntry::directory));
         Ok(Start {
             init: Init {
                 exec: guest_file(&self.guest_bin(), "beam.smp"),
-                args: self.emulator_arguments(&line, &distribution, &script.env),
-                env: self.environment(&line, script.env, options),
+                args,
+                env,
                 beside,
                 cwd: GUEST_ROOT.into(),
                 hostname: options.hostname.clone(),
@@ -212,6 +215,7 @@ impl Release {
         line: &CommandLine,
         distribution: &[String],
         env: &BTreeMap<String, String>,
+        home: &str,
     ) -> Vec<String> {
         let bin = self.guest_bin();
         let progname = env.get("PROGNAME").map_or("erl", String::as_str);
@@ -227,7 +231,7 @@ impl Release {
             progname,
             "--",
             "-home",
-            HOME,
+            home,
         ];
         args.extend(fixed.map(String::from));
         if let Some(port) = env.get("ERL_EPMD_PORT") {
@@ -244,7 +248,7 @@ impl Release {
     fn environment(
         &self,
         line: &CommandLine,
-        script: BTreeMap<String, String>,
+        script: &BTreeMap<String, String>,
         options: &StartOptions,
     ) -> Vec<(String, String)> {
         let bin = self.guest_bin();
@@ -257,7 +261,7 @@ impl Release {
             ("HOME".into(), HOME.into()),
             ("LANG".into(), "C.UTF-8".into()),
         ]);
-        env.extend(script);
+        env.extend(script.clone());
         env.extend(line.env.clone());
         env.extend(options.env.clone());
         // A crash dump in a file would fill the guest's memory and be lost with it: its head goes
@@ -307,6 +311,12 @@ impl Release {
     fn guest(&self, path: &Path) -> Result<GuestPath, Error> {
         self.mount.guest_path(path)
     }
+}
+
+/// `HOME` of the emulator.
+fn home(env: &[(String, String)]) -> &str {
+    let home = env.iter().find(|(name, _)| name == "HOME");
+    home.map_or(HOME, |(_, value)| value.as_str())
 }
 
 fn guest_file(directory: &str, name: &str) -> String {

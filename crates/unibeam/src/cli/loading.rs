@@ -3,12 +3,10 @@
 use clap::ValueEnum;
 use release::CodeLoading;
 
-/// When modules are loaded.
+/// When modules are loaded: all at boot, or each when it is first used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LoadingArg {
-    /// All at boot
     Embedded,
-    /// Each when it is first used
     Interactive,
 }
 
