@@ -3,7 +3,7 @@
 //! [`trim()`] leaves out what no guest needs, by the rules of a table ([`RULES`]); [`closure()`]
 //! adds what the programs and libraries of the release need from the system they were built on:
 //! the dynamic loader, shared libraries, and the few files that those open by themselves. Both
-//! work on [`release::TreeEntry`] lists.
+//! work on [`release::TreeEntry`] lists. [`relink`] writes single programs and libraries anew.
 
 mod closure;
 mod companion;
@@ -11,6 +11,7 @@ pub mod elf;
 mod error;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod relink;
 mod search;
 mod sysroot;
 mod trim;

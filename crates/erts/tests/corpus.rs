@@ -1,4 +1,4 @@
-//! The fuzz entry over its committed corpus.
+//! The fuzz entries over their committed corpora.
 #![allow(clippy::unwrap_used, reason = "helper of tests")]
 
 use std::fs;
@@ -24,4 +24,15 @@ fn elf() {
     );
     let fixed = Elf::parse(&fs::read(directory.join("static_prog")).unwrap()).unwrap();
     assert_eq!(fixed, Elf::default());
+}
+
+#[test]
+fn relink() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/erts_relink");
+    for file in fs::read_dir(&directory).unwrap() {
+        let bytes = fs::read(file.unwrap().path()).unwrap();
+        for size in (0..bytes.len()).step_by(7).chain([bytes.len()]) {
+            erts::fuzz::relink(&bytes[..size]);
+        }
+    }
 }
