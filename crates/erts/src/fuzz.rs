@@ -11,6 +11,10 @@ pub fn elf(bytes: &[u8]) {
         assert!(names.into_iter().all(|name| name.len() < bytes.len()));
         assert!(elf.versions_needed.len() < bytes.len());
         let _ = crate::elf::calls(bytes, "f");
+        if let Some(stripped) = crate::elf::strip(bytes) {
+            assert_eq!(Elf::parse(&stripped), Ok(elf));
+            assert_eq!(crate::elf::strip(&stripped), None);
+        }
     }
 }
 

@@ -12,6 +12,8 @@ use std::process::Command;
 
 use erts::elf::{Elf, ElfError};
 use erts::relink::{Relink, RelinkError};
+use erts::{Rule, RuleSet, trim};
+use release::{GuestPath, TreeEntry};
 
 use support::{compile, need, otp, run};
 
@@ -238,4 +240,43 @@ fn what_cannot_be_changed_is_said() {
     ));
     let text = Relink::default().apply(b"#!/bin/sh");
     assert_eq!(text, Err(RelinkError::Elf(ElfError::NotElf)));
+}
+
+/// `strip` is the judge.
+#[test]
+fn native_code_is_stripped() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = cc(dir.path(), "program", CALLER, &["-g3"]);
+    let mut rules = RuleSet::default();
+    rules.trim(Rule::named("symbols").unwrap());
+    let guest = GuestPath::new("/release/lib/a-1/priv/program").unwrap();
+    let trimmed = |file: &Path| {
+        let entry = TreeEntry::host_file(guest.clone(), file, true);
+        trim(vec![entry], &rules).unwrap()
+    };
+    let found = trimmed(&program);
+    let stripped = dir.path().join("stripped");
+    fs::write(&stripped, found.entries[0].content().unwrap().unwrap()).unwrap();
+    fs::set_permissions(&stripped, fs::Permissions::from_mode(0o755)).unwrap();
+    let size = |file: &Path| fs::metadata(file).unwrap().len();
+    let saved = size(&program) - size(&stripped);
+    assert_eq!(found.savings.bytes(), saved as i64);
+    let sections = readelf("-aS", &stripped);
+    for gone in [".symtab", ".strtab", ".debug_info"] {
+        assert!(!sections.contains(&format!(" {gone} ")), "{sections}");
+    }
+    assert!(run(&mut Command::new(&stripped)).ends_with(" 1\n"));
+    let judge = dir.path().join("judge");
+    run(Command::new("strip").arg("-o").arg(&judge).arg(&program));
+    assert!(size(&stripped) < size(&judge) + 1024, "{}", size(&stripped));
+    assert_eq!(trimmed(&stripped).savings.bytes(), 0);
+    // A large one: this test.
+    let own = trimmed(&std::env::current_exe().unwrap());
+    assert!(own.savings.bytes() > 1_000_000, "{:?}", own.savings);
+    let stripped = dir.path().join("own");
+    fs::write(&stripped, own.entries[0].content().unwrap().unwrap()).unwrap();
+    fs::set_permissions(&stripped, fs::Permissions::from_mode(0o755)).unwrap();
+    readelf("-a", &stripped);
+    let list = run(Command::new(&stripped).arg("--list"));
+    assert!(list.contains("native_code_is_stripped: test"), "{list}");
 }

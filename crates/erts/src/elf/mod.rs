@@ -1,9 +1,11 @@
 //! What the dynamic loader reads in an ELF file (ELF specification; gABI chapter 5).
 
 mod loaded;
+mod strip;
 mod symbols;
 mod version;
 
+pub(crate) use strip::strip;
 pub use version::VersionNeed;
 
 use object::LittleEndian;

@@ -124,6 +124,7 @@ mod tests {
                 let at = usize::from(at) % bytes.len();
                 bytes[at] = byte;
             }
+            crate::fuzz::elf(&bytes);
             crate::fuzz::relink(&bytes);
         }
     }

@@ -7,7 +7,7 @@ use release::{Source, TreeEntry};
 
 use super::table::Action;
 use super::{RuleSet, Savings};
-use crate::{Error, Note};
+use crate::{Error, Note, elf};
 
 /// Bytes at the start of a file that tell what it is.
 const HEAD: usize = 4;
@@ -32,6 +32,12 @@ pub(super) const UNCOMPRESS: Rewrite = Rewrite {
 pub(super) const STRIP: Rewrite = Rewrite {
     concerns: |name, _| is_module(name),
     rewrite: strip,
+};
+
+pub(super) const SYMBOLS: Rewrite = Rewrite {
+    concerns: |_, head| elf::is_elf(head),
+    // What is wrong with a file is found where its libraries are.
+    rewrite: |bytes| Ok(elf::strip(bytes)),
 };
 
 fn is_module(name: &[u8]) -> bool {

@@ -1,7 +1,7 @@
 //! The table of rules: what is left out of an image, and why. docs/trim.md is made from it.
 
 use super::place::Place;
-use super::rewrite::{Rewrite, STRIP, UNCOMPRESS};
+use super::rewrite::{Rewrite, STRIP, SYMBOLS, UNCOMPRESS};
 
 /// One reason to leave something out.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ const DEBUG_FILES: [&str; 3] = ["debug", "dwo", "dwp"];
 
 /// All rules. The first that matches a file leaves it out; those that rewrite files do so in this
 /// order.
-pub static RULES: [Rule; 16] = [
+pub static RULES: [Rule; 17] = [
     leaves_out(
         "build-tools",
         "`erlc`, `escript`, `dialyzer`, `typer`, `ct_run` and the like in the run-time system's `bin`",
@@ -199,5 +199,12 @@ pub static RULES: [Rule; 16] = [
         why: "More than half of a module with debug information is nothing that the emulator loads. Stack traces keep their lines. Lost are the debugger, `cover`, decompilation, the shell's `h/1`, and `Module:module_info(attributes)`, which some libraries use. Stripped modules are stored uncompressed.",
         default: false,
         action: Action::Rewrite(STRIP),
+    },
+    Rule {
+        name: "symbols",
+        what: "symbols and debug information in programs and shared libraries of the release and those added to it, as `strip` leaves them out",
+        why: "Nothing that runs reads them. An emulator that was built from source has megabytes of them; distributions strip theirs. Lost are names of functions in a debugger that looks at the guest.",
+        default: false,
+        action: Action::Rewrite(SYMBOLS),
     },
 ];

@@ -46,7 +46,8 @@ pub(crate) struct ContentArgs {
     #[arg(long, value_name = "RULE")]
     pub(crate) trim: Vec<TrimArg>,
 
-    /// Apply all rules that do not by default: no debug information in modules
+    /// Apply all rules that do not by default: no debug information in modules,
+    /// and no symbols in native code
     #[arg(long)]
     pub(crate) strip: bool,
 
