@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 use std::error;
 use std::fmt::Display;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, ErrorKind, IsTerminal, Write};
 
 /// Prints what clap found: an error on standard error, or the help asked for.
 pub(crate) fn usage(error: &clap::Error) -> Exit {
@@ -47,12 +47,16 @@ pub(crate) fn note(text: impl Display) {
     let _ = writeln!(io::stderr(), "{text}");
 }
 
-/// Prints a line of the result.
+/// Prints a line of the result. A reader that has read enough (`unibeam inspect x.img | head`) is
+/// none of our troubles.
 ///
 /// # Errors
 /// Standard output cannot be written.
 pub(crate) fn result(text: impl Display) -> Result<(), Error> {
-    writeln!(io::stdout(), "{text}").map_err(Error::Report)
+    match writeln!(io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(Error::Report),
+    }
 }
 
 /// Prints a result as JSON.
