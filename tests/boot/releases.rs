@@ -3,7 +3,7 @@
 use serde_json::Value;
 use std::path::Path;
 use std::process::Command;
-use tests::{image, image_with, make_image, output, release, unibeam};
+use tests::{image, image_with, make_image, output, release, repository, succeed, unibeam};
 
 /// Runs `unibeam test --json` on an example; what must hold is in the flags.
 fn test(example: &str, flags: &[&str]) -> Value {
@@ -242,4 +242,21 @@ fn ports_and_shell_commands_work_and_leave_nothing_behind() {
         .collect();
     let image = image_with("ports", &flags);
     test_image(&image, &["--status", "0", "--expect", "ports: 0 failed"]);
+}
+
+/// The example as its build leaves it beside the release: a `.rel` file and compiled modules. What a
+/// build tool does further, and OTP, is done here.
+#[test]
+fn a_bare_rel_file() {
+    let build = repository().join("examples/hello/_build");
+    let root = succeed(Command::new("erl").args([
+        "-noshell",
+        "-eval",
+        "io:put_chars(code:root_dir()),halt().",
+    ]));
+    let flags = ["--erts", &root, "--lib-dir", build.to_str().unwrap()];
+    let image = make_image("bare", &build.join("hello.rel"), &flags.map(String::from));
+    let page = ["--http", "8080/", "--expect", "Hello from unibeam"];
+    let report = test_image(&image, &page);
+    assert_eq!(report["ending"], "the release ended with status 0");
 }

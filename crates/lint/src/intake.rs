@@ -74,15 +74,19 @@ fn code_of(error: &Error) -> Code {
         Error::Packed { error, .. } => code_of(error),
         Error::Read { .. } | Error::TooLarge { .. } => Code::Unreadable,
         Error::NoErts { .. }
+        | Error::NoErtsNamed { .. }
         | Error::NotErts { .. }
         | Error::OtherErts { .. }
         | Error::ErtsVersion { .. }
         | Error::WrongArchitecture { .. } => Code::RuntimeSystem,
-        Error::MissingApplication { .. } | Error::AppMismatch { .. } => Code::Application,
-        Error::NoBootScript { .. } | Error::Boot { .. } => Code::BootScript,
+        Error::MissingApplication { .. }
+        | Error::NoApplication { .. }
+        | Error::AppMismatch { .. } => Code::Application,
+        Error::NoBootScript { .. } | Error::Boot { .. } | Error::Script { .. } => Code::BootScript,
         Error::Text { .. }
         | Error::Rel { .. }
         | Error::App { .. }
+        | Error::Spec { .. }
         | Error::VmArgs { .. }
         | Error::NotUtf8 { .. } => Code::Malformed,
         Error::EscapingSymlink { .. } | Error::BrokenSymlink { .. } | Error::SpecialFile { .. } => {

@@ -108,13 +108,13 @@ rules! {
     RuntimeSystem "UB102" Error
         "the run-time system is missing or has another version"
         "An image holds the release's own emulator, `erts-VERSION/bin/beam.smp`, in the version that the `.rel` file names, built for x86-64 Linux."
-        "Build the release with its run-time system: `{include_erts, true}` for relx, `include_erts: true` for mix."
+        "Build the release with its run-time system (`{include_erts, true}` for relx, `include_erts: true` for mix), or name the Erlang that it was built with: `--erts DIR`."
 
     /// An application is missing, or another version.
     Application "UB103" Error
         "an application is missing or has another version"
         "Every application of the `.rel` file must be in `lib/NAME-VERSION`, with an `.app` file of that name and version: the boot script loads its modules from there."
-        "Build the release again. Do not copy applications into a built release."
+        "Build the release again, and do not copy applications into a built release. Applications for a `.rel` file that is in no release are found with `--lib-dir DIR`, those of Erlang with `--erts DIR`."
 
     /// There is no usable boot script.
     BootScript "UB104" Error

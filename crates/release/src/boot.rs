@@ -27,6 +27,20 @@ pub enum BootError {
 }
 
 impl BootScript {
+    pub(crate) fn new(
+        name: &str,
+        version: &str,
+        instructions: Vec<Term>,
+        style: AtomStyle,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            version: version.into(),
+            instructions,
+            style,
+        }
+    }
+
     /// Reads a `.boot` file.
     ///
     /// # Errors

@@ -6,7 +6,7 @@ use boot_contract::events::{APPLICATION_STARTED, READY_DEVICE};
 
 use crate::release::Application;
 use crate::tree::{self, TreeEntry};
-use crate::walk::{Unfit, Walk};
+use crate::walk::{Mount, Unfit, Walk};
 use crate::{Error, Release, StartOptions, read};
 
 impl Release {
@@ -38,6 +38,8 @@ impl Release {
         } = walk;
         match self.edited_boot_script(options) {
             Ok(entry) => entries.push(entry),
+            // Why none could be made is known already.
+            Err(_) if self.bare.is_some() => {}
             Err(error) => problems.push(error.into()),
         }
         let explained = |unfit: Unfit| Unfit {
@@ -48,20 +50,44 @@ impl Release {
         (tree::merge(entries), problems.collect())
     }
 
-    /// An application that is not below the release's root goes where it would be there.
     fn add_application(&self, walk: &mut Walk, application: &Application) {
         let Application { app, directory, .. } = application;
         let below = format!("lib/{}-{}", app.name, app.version);
-        walk.add_part(&self.mount, directory, &below);
+        if self.bare.is_none() {
+            return self.add_part(walk, directory, &below);
+        }
+        // As `systools:make_tar` does it: the directory may be a build tool's, with much else.
+        for part in ["ebin", "priv"] {
+            self.add_part(walk, &directory.join(part), &format!("{below}/{part}"));
+        }
     }
 
     fn add_emulator(&self, walk: &mut Walk) {
         let below = format!("erts-{}/bin", self.rel.erts);
-        walk.add_part(&self.mount, &self.erts_bin(), &below);
+        self.add_part(walk, &self.erts_bin(), &below);
+    }
+
+    /// Adds a directory of the release, or one from elsewhere that goes to a place below its root.
+    fn add_part(&self, walk: &mut Walk, path: &Path, below: &str) {
+        if self.bare.is_none() && path.starts_with(self.root()) {
+            return walk.add(&self.mount, path);
+        }
+        match Mount::new(path, below) {
+            Ok(mount) => walk.add(&mount, path),
+            Err(error) => walk.problems.push(error.into()),
+        }
     }
 
     /// Files of this version, and what the release brings besides the usual ones.
     fn add_release(&self, walk: &mut Walk) {
+        if self.bare.is_some() {
+            // `systools:make_tar` takes the configuration along, too.
+            let files = ["sys.config", "vm.args"].map(|file| self.version_dir().join(file));
+            for path in files.iter().chain([&self.rel_path]) {
+                walk.add(&self.mount, path);
+            }
+            return;
+        }
         walk.add(&self.mount, &self.version_dir());
         for file in ["COOKIE", "RELEASES", "start_erl.data"] {
             let path = self.root().join("releases").join(file);
@@ -77,13 +103,9 @@ impl Release {
     }
 
     fn edited_boot_script(&self, options: &StartOptions) -> Result<TreeEntry, Error> {
-        let path = self.boot_path(options)?;
-        let mut script = self.read_boot(&path)?;
+        let (place, mut script) = self.boot(options)?;
         script.report_ready(READY_DEVICE, APPLICATION_STARTED);
-        Ok(TreeEntry::bytes(
-            self.mount.guest_path(&path)?,
-            script.emit(),
-        ))
+        Ok(TreeEntry::bytes(place, script.emit()))
     }
 
     /// Files that the release brings besides the usual ones.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::archive::ArchiveError;
-use crate::{app, boot, erlexec, rel, term, vm_args};
+use crate::{app, boot, erlexec, rel, systools, term, vm_args};
 
 /// Why a release cannot be used. Every message names the file, says what was found and expected,
 /// and what to do.
@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// The path is neither a release's root directory nor a `.rel` file in one.
     #[error(
-        "{path} is not a built release: expected a directory with `releases` and `lib`, a `.rel` file inside one, or an archive of one (`.tar.gz`); {}",
+        "{path} is not a built release: expected a directory with `releases` and `lib`, a `.rel` file, or an archive of one (`.tar.gz`); {}",
         advice(.built)
     )]
     NotARelease {
@@ -98,6 +98,56 @@ pub enum Error {
         /// An installed Erlang that has the version needed.
         proposal: Option<PathBuf>,
     },
+    /// A bare `.rel` file comes without an emulator.
+    #[error(
+        "{rel} is not in a release, so nothing says where its run-time system is: name an Erlang with erts-{version}: {}",
+        erts_flag(.proposal.as_deref())
+    )]
+    NoErtsNamed {
+        /// The `.rel` file.
+        rel: PathBuf,
+        /// Version in the `.rel`.
+        version: String,
+        /// An installed Erlang that has it.
+        proposal: Option<PathBuf>,
+    },
+    /// An application of a bare `.rel` file is nowhere.
+    #[error(
+        "{rel} names application {application}, but {}; name the folder with its directory: `--lib-dir DIR`",
+        searched(.folders)
+    )]
+    NoApplication {
+        /// The `.rel` file.
+        rel: PathBuf,
+        /// Name and version.
+        application: String,
+        /// Where it was looked for.
+        folders: Vec<PathBuf>,
+    },
+    /// Folders of applications for a release that has its own.
+    #[error(
+        "{path} is a release with applications of its own; `--lib-dir` is for a `.rel` file that is in none"
+    )]
+    NotBare {
+        /// The path given.
+        path: PathBuf,
+    },
+    /// An `.app` file has the wrong shape for a boot script.
+    #[error("{path}: {error}; correct the file")]
+    Spec {
+        /// The file.
+        path: PathBuf,
+        /// Reason.
+        error: systools::SpecError,
+    },
+    /// The applications of a `.rel` file do not fit together.
+    #[error("{rel}: {error}")]
+    Script {
+        /// The `.rel` file.
+        rel: PathBuf,
+        /// Reason.
+        error: Box<systools::ScriptError>,
+    },
     /// Neither an installed Erlang nor a part of one.
     #[error(
         "{path} is no Erlang: expected its root directory (with `erts-VERSION` and `lib`) or its `erts-VERSION`; `erl -noshell -eval 'io:put_chars(code:root_dir()),halt().'` says where one is"
@@ -157,7 +207,9 @@ pub enum Error {
         elsewhere: Box<Elsewhere>,
     },
     /// An `.app` file describes another application or version than the `.rel`.
-    #[error("{path} describes {found}, but the release names {expected}; build the release again")]
+    #[error(
+        "{path} describes {found}, but the `.rel` file names {expected}; build the release again, or correct the `.rel` file"
+    )]
     AppMismatch {
         /// The `.app` file.
         path: PathBuf,
@@ -312,6 +364,13 @@ fn advice(built: &[PathBuf]) -> String {
 fn list_paths(paths: &[PathBuf]) -> String {
     let names: Vec<_> = paths.iter().map(|p| p.display().to_string()).collect();
     names.join(", ")
+}
+
+fn searched(folders: &[PathBuf]) -> String {
+    match folders {
+        [] => "no folder with applications is known".into(),
+        folders => format!("no directory in {} has it", list_paths(folders)),
+    }
 }
 
 fn erts_flag(proposal: Option<&Path>) -> String {

@@ -7,6 +7,7 @@ use crate::app::AppFile;
 use crate::archive::{self, Limits};
 use crate::boot::BootScript;
 use crate::rel::RelFile;
+use crate::systools::{AppSpec, ScriptOptions, make_script};
 use crate::term::{etf, text};
 use crate::{env_sh, read, vm_args};
 
@@ -59,6 +60,34 @@ pub fn env_sh(bytes: &[u8]) {
         let mut env = std::collections::BTreeMap::new();
         let ignored = env_sh::apply(script, &mut env);
         assert!(ignored.len() + env.len() <= script.lines().count());
+    }
+}
+
+/// A `.rel` file with its `.app` files behind it: a boot script that is made of them is one.
+pub fn script(bytes: &[u8]) {
+    let Ok(terms) = text::parse(bytes) else {
+        return;
+    };
+    let Some((rel, apps)) = terms.split_first() else {
+        return;
+    };
+    let Ok(rel) = RelFile::from_term(rel) else {
+        return;
+    };
+    let specs: Vec<_> = apps
+        .iter()
+        .filter_map(|app| AppSpec::from_term(app).ok())
+        .collect();
+    let named = rel.applications.iter().map_while(|named| {
+        let is_it = |spec: &&AppSpec| (&spec.name, &spec.version) == (&named.name, &named.version);
+        specs.iter().find(is_it).cloned()
+    });
+    let named: Vec<_> = named.collect();
+    if named.len() < rel.applications.len() {
+        return;
+    }
+    if let Ok(script) = make_script(&rel, named, ScriptOptions::default()) {
+        assert_eq!(BootScript::parse(&script.emit()), Ok(script));
     }
 }
 

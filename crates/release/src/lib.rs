@@ -8,11 +8,14 @@
 //! * [`Release::start`]: how the emulator is started there ([`Start`]), which is the work of the
 //!   release's own start script and of `erlexec`.
 //!
+//! A `.rel` file outside any release becomes one with the boot script that [`systools`] makes.
+//!
 //! Below them are the formats, each a parser with an emitter as its twin: [`term::text`]
 //! (`.rel`, `.app`, `sys.config`), [`term::etf`] (`.boot`), [`vm_args`].
 
 pub mod app;
 pub mod archive;
+mod bare;
 pub mod boot;
 mod content;
 mod error;
@@ -28,6 +31,7 @@ mod read;
 pub mod rel;
 mod release;
 mod start;
+pub mod systools;
 pub mod term;
 pub mod tree;
 mod walk;

@@ -32,13 +32,18 @@ pub(crate) fn locate(path: &Path) -> Result<Located, Error> {
             rel,
         });
     }
-    let root = path.ancestors().skip(1).find(|dir| is_root(dir));
-    let root = root.ok_or_else(|| not_a_release(&path))?;
+    let root = root_of(&path).ok_or_else(|| not_a_release(&path))?;
     Ok(Located {
         root: root.into(),
         rel: read_rel(&path)?,
         rel_path: path,
     })
+}
+
+/// The root directory of the release whose `releases` a file is in.
+pub(crate) fn root_of(file: &Path) -> Option<&Path> {
+    let mut above = file.ancestors().skip(1);
+    above.find(|dir| is_root(dir) && file.starts_with(dir.join("releases")))
 }
 
 pub(crate) fn is_root(dir: &Path) -> bool {
@@ -58,7 +63,7 @@ fn not_a_release(path: &Path) -> Error {
     }
 }
 
-fn read_rel(path: &Path) -> Result<RelFile, Error> {
+pub(crate) fn read_rel(path: &Path) -> Result<RelFile, Error> {
     let term = read_term(path)?;
     RelFile::from_term(&term).map_err(|error| Error::Rel {
         path: path.into(),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::app::AppFile;
+use crate::bare::{Bare, is_bare};
 use crate::boot::BootScript;
 use crate::installed::Installed;
 use crate::locate::{locate, read_term};
@@ -10,6 +11,7 @@ use crate::packed::Packed;
 use crate::parts::Search;
 use crate::read;
 use crate::rel::{RelFile, StartType};
+use crate::tree::GuestPath;
 use crate::walk::Mount;
 use crate::{Error, Places, StartOptions, archive};
 
@@ -55,13 +57,16 @@ pub struct Release {
     pub(crate) applications: Vec<Application>,
     pub(crate) flavour: Flavour,
     /// `erts-VERSION` on the host.
-    erts: PathBuf,
+    pub(crate) erts: PathBuf,
+    /// What is special if there is nothing but a `.rel` file.
+    pub(crate) bare: Option<Bare>,
     /// The archive that it is in.
     pub(crate) packed: Option<Packed>,
 }
 
 impl Release {
     /// Opens a release, given its root directory, a `.rel` file in it, or an archive of it.
+    /// ([`survey`](Self::survey) takes a `.rel` file outside any release, too.)
     ///
     /// Checks that all applications, the run-time system and its version, and a boot script are
     /// there, and that the metadata is well-formed.
@@ -79,6 +84,9 @@ impl Release {
     /// # Errors
     /// There is no release, or its `.rel` file cannot be read.
     pub fn survey(path: &Path, places: &Places) -> Result<(Self, Vec<Error>), Error> {
+        if is_bare(path) {
+            return Self::survey_bare(path, places);
+        }
         if !archive::is_archive(path) {
             return Self::survey_folder(path, places);
         }
@@ -94,7 +102,12 @@ impl Release {
     fn survey_folder(path: &Path, places: &Places) -> Result<(Self, Vec<Error>), Error> {
         let located = locate(path)?;
         let mut problems = Vec::new();
-        let installed = Installed::named(places, &located.rel.erts).unwrap_or_else(|error| {
+        if !places.lib_dirs.is_empty() {
+            problems.push(Error::NotBare { path: path.into() });
+        }
+        let installed = Installed::named(places, &located.rel.erts);
+        let installed_is_sound = installed.is_ok();
+        let installed = installed.unwrap_or_else(|error| {
             problems.push(error);
             None
         });
@@ -112,13 +125,14 @@ impl Release {
             rel: located.rel,
             applications,
             flavour: Flavour::Systools,
+            bare: None,
             packed: None,
         };
         release.flavour = release.guess_flavour();
-        // Without a run-time system, applications of OTP are often missing, too.
-        if problems.is_empty() {
+        if installed_is_sound {
             problems.extend(release.check_emulator().err());
         }
+        // Without a run-time system, applications of OTP are often missing, too.
         problems.extend(missing);
         let boot = release
             .default_boot_path()
@@ -191,12 +205,29 @@ impl Release {
     /// # Errors
     /// It is missing or malformed.
     pub fn boot_script(&self, options: &StartOptions) -> Result<BootScript, Error> {
-        self.boot_path(options)
-            .and_then(|path| self.read_boot(&path))
-            .map_err(|error| self.explain(error))
+        let boot = self.boot(options).map_err(|error| self.explain(error))?;
+        Ok(boot.1)
     }
 
+    /// The boot script and its place in the guest.
+    pub(crate) fn boot(&self, options: &StartOptions) -> Result<(GuestPath, BootScript), Error> {
+        let path = self.boot_path(options)?;
+        let place = self.mount.guest_path(&path)?;
+        let script = match &self.bare {
+            None => self.read_boot(&path)?,
+            Some(Bare { script }) => {
+                let script = script.clone();
+                script.ok_or(Error::NoBootScript { tried: vec![path] })?
+            }
+        };
+        Ok((place, script))
+    }
+
+    /// Where the files of this version are on the host: `releases/VERSION`, or beside a bare `.rel`.
     pub(crate) fn version_dir(&self) -> PathBuf {
+        if self.bare.is_some() {
+            return self.root().into();
+        }
         self.root().join("releases").join(&self.rel.version)
     }
 
@@ -212,8 +243,12 @@ impl Release {
         })
     }
 
-    /// relx prefers `NAME.boot`, the others `start.boot`.
+    /// relx prefers `NAME.boot`, the others `start.boot`. A script that was made is in no file, and
+    /// one beside a bare `.rel` file is of no account.
     pub(crate) fn default_boot_path(&self) -> Result<PathBuf, Error> {
+        if self.bare.is_some() {
+            return Ok(self.version_dir().join("start.boot"));
+        }
         let mut names = ["start".into(), self.rel.name.clone()];
         if self.flavour == Flavour::Relx {
             names.reverse();
@@ -244,7 +279,7 @@ impl Release {
     }
 
     /// A configuration that the emulator could not read would end the boot.
-    fn check_config(&self) -> Result<(), Error> {
+    pub(crate) fn check_config(&self) -> Result<(), Error> {
         let path = self.version_dir().join("sys.config");
         if path.is_file() {
             read_term(&path)?;

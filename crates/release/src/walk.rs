@@ -74,17 +74,6 @@ impl Walk {
         }
     }
 
-    /// Adds a directory that may be in the release, or else goes to a place below its root.
-    pub(crate) fn add_part(&mut self, release: &Mount, path: &Path, below: &str) {
-        if path.starts_with(&release.host) {
-            return self.add(release, path);
-        }
-        match Mount::new(path, below) {
-            Ok(mount) => self.add(&mount, path),
-            Err(error) => self.problems.push(error.into()),
-        }
-    }
-
     fn try_add(&mut self, mount: &Mount, path: &Path) -> Result<(), Error> {
         let metadata = match fs::symlink_metadata(path) {
             Ok(metadata) => metadata,

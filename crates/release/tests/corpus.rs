@@ -50,3 +50,8 @@ fn archive() {
     // Each makes files, which takes its time.
     each_cut("release_archive", release::fuzz::archive, 100);
 }
+
+#[test]
+fn script() {
+    each_cut("release_script", release::fuzz::script, 7);
+}

@@ -49,6 +49,7 @@ fn workspace() -> tempfile::TempDir {
         &folder.path().join("old-erlang/erts-5.10/bin/beam.smp"),
         EMPTY_ELF,
     );
+    bare_releases(folder.path());
     folder
 }
 
@@ -133,6 +134,51 @@ fn broken_release(root: &Path) {
     write(&root.join("lib/kernel-8/ebin/cut.beam"), "FOR1");
 }
 
+/// An Erlang, applications, and `.rel` files outside any release.
+fn bare_releases(folder: &Path) {
+    for name in ["beam.smp", "erl_child_setup", "inet_gethost"] {
+        write(&folder.join("erlang/erts-13.1.5/bin").join(name), EMPTY_ELF);
+    }
+    let app = |place: &str, name: &str, keys: &str| {
+        let app = format!(
+            "{{application,{name},[{{vsn,\"1\"}},{{modules,[]}},{{registered,[]}},{keys}]}}."
+        );
+        write(
+            &folder.join(place).join(format!("{name}-1/ebin/{name}.app")),
+            app,
+        );
+    };
+    app("erlang/lib", "kernel", "{description,[]},{applications,[]}");
+    app(
+        "erlang/lib",
+        "stdlib",
+        "{description,[]},{applications,[kernel]}",
+    );
+    app(
+        "lib",
+        "tiny",
+        "{description,[]},{applications,[kernel,stdlib]}",
+    );
+    app("lib", "egg", "{description,[]},{applications,[hen]}");
+    app("lib", "hen", "{description,[]},{applications,[egg]}");
+    app("lib", "vague", "{applications,[kernel,stdlib]}");
+    let base = "{kernel,\"1\"},{stdlib,\"1\"}";
+    for (name, more) in [
+        ("bare", ",{tiny,\"1\"}"),
+        ("circle", ",{egg,\"1\"},{hen,\"1\"}"),
+        ("lonely", ",{egg,\"1\"}"),
+        ("vague", ",{vague,\"1\"}"),
+        ("newer", ",{tiny,\"2\"}"),
+    ] {
+        let rel = format!("{{release,{{\"{name}\",\"1\"}},{{erts,\"13.1.5\"}},[{base}{more}]}}.");
+        write(&folder.join(format!("{name}.rel")), rel);
+    }
+    write(
+        &folder.join("headless.rel"),
+        "{release,{\"headless\",\"1\"},{erts,\"13.1.5\"},[{kernel,\"1\"}]}.",
+    );
+}
+
 /// Archives of those releases, and hostile ones.
 fn archives(folder: &Path) {
     for name in ["sound", "broken"] {
@@ -203,6 +249,7 @@ fn transcript(line: &str, folder: &Path) -> String {
         .args(&words[1..])
         .current_dir(folder)
         .env_remove("UNIBEAM_ACCEL")
+        .env_remove("ERL_LIBS")
         .output()
         .unwrap();
     let folder_name = folder.canonicalize().unwrap().display().to_string();

@@ -130,7 +130,7 @@ impl Release {
         let mut script = match self.flavour {
             Flavour::Mix => self.mix_script(options)?,
             Flavour::Relx => self.relx_script(options)?,
-            Flavour::Systools => self.systools_script(options),
+            Flavour::Systools => self.systools_script(options)?,
         };
         if options.console {
             script

@@ -6,13 +6,16 @@ use std::path::Path;
 use super::{CodeLoading, Script, StartOptions, guest_file};
 use crate::term::text;
 use crate::tree::TreeEntry;
-use crate::{Error, GUEST_ROOT, Release};
+use crate::{Error, GUEST_ROOT, Release, read};
 use launch::substitute::substitute;
 
 impl Release {
     /// As `start_erl` does it, in the foreground (otp: erts/etc/unix/start_erl.src), with embedded
     /// code loading unless the user says otherwise.
-    pub(super) fn systools_script(&self, options: &StartOptions) -> Script {
+    ///
+    /// A `vm.args` beside a bare `.rel` file has no start script that would give it to the emulator,
+    /// so it is given here, as relx does it.
+    pub(super) fn systools_script(&self, options: &StartOptions) -> Result<Script, Error> {
         let directory = self.guest_version_dir();
         let boot = self.default_boot_path().ok();
         let boot = boot.as_deref().and_then(stem).unwrap_or("start");
@@ -23,12 +26,20 @@ impl Release {
         if self.version_dir().join("sys.config").is_file() {
             words.extend(["-config".into(), guest_file(&directory, "sys")]);
         }
-        words.extend(options.args.iter().cloned());
-        Script {
+        let mut script = Script {
             words,
             env: options.env.clone(),
             ..Script::default()
+        };
+        let vm_args = self.version_dir().join("vm.args");
+        if self.bare.is_some() && vm_args.is_file() {
+            let file = guest_file(&directory, "vm.args");
+            let content = read::metadata_file(&vm_args)?;
+            script.words.extend(["-args_file".into(), file.clone()]);
+            script.replaced.insert(file, content);
         }
+        script.words.extend(options.args.iter().cloned());
+        Ok(script)
     }
 
     /// As relx's extended start script does it for `foreground`

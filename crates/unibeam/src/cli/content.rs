@@ -12,13 +12,18 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub(crate) struct ContentArgs {
     /// The release: its folder (as made by `mix release`, rebar3 or relx), an archive of it
-    /// (.tar.gz), or the .rel file in it
+    /// (.tar.gz), the .rel file in it, or a .rel file that is in none
     pub(crate) release: PathBuf,
 
     /// The Erlang for a release that was built without one: its root (such as /usr/lib/erlang) or
     /// its erts-VERSION folder
     #[arg(long, value_name = "DIR")]
     pub(crate) erts: Option<PathBuf>,
+
+    /// Where the applications of a .rel file are that is in no release (ERL_LIBS and --erts come
+    /// after it); repeatable
+    #[arg(long, value_name = "DIR")]
+    pub(crate) lib_dir: Vec<PathBuf>,
 
     /// Where to look for the shared libraries that the release's run-time system needs
     #[arg(long, value_name = "DIR", default_value = "/")]

@@ -13,7 +13,7 @@ use release::{GuestPath, Places, Release, Source, Start, StartOptions, TreeEntry
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Permission bits of the file that tells the kernel what to run.
 const INIT_MODE: u32 = 0o644;
@@ -107,8 +107,19 @@ fn scratch(release: &Path) -> Result<Option<Scratch>, Error> {
 fn places(args: &ContentArgs, scratch: Option<&Scratch>) -> Places {
     Places {
         erts: args.erts.clone(),
+        lib_dirs: args.lib_dir.clone(),
+        erl_libs: erl_libs(),
         scratch: scratch.map(|scratch| scratch.path().into()),
     }
+}
+
+/// The folders of the environment variable that Erlang itself heeds (`code(3)`).
+fn erl_libs() -> Vec<PathBuf> {
+    let list = std::env::var_os("ERL_LIBS").unwrap_or_default();
+    let folders = std::env::split_paths(&list);
+    folders
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .collect()
 }
 
 fn start_options(args: &ContentArgs, release: &Release) -> StartOptions {
