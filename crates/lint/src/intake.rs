@@ -131,24 +131,24 @@ fn identity(subject: &Subject<'_>, script: &BootScript) -> Option<IntakeFact> {
 
 /// Directories of `{path, […]}` below `$ROOT/lib` (or a variable for it) that are not there.
 fn directories(subject: &Subject<'_>, script: &BootScript) -> Vec<IntakeFact> {
-    let mut missing = BTreeSet::new();
-    for path in script.instructions.iter().filter_map(paths).flatten() {
-        let mut parts = path
-            .split('/')
-            .skip_while(|part| part.starts_with('$') || *part == "lib");
-        let Some(directory) = parts.next() else {
-            continue;
-        };
-        // Only paths that lead into the release are known.
-        if path.starts_with('$') && !subject.has(&format!("{GUEST_ROOT}/lib/{directory}")) {
-            missing.insert(directory.to_string());
-        }
-    }
+    let named = script.instructions.iter().filter_map(paths).flatten();
+    let missing: BTreeSet<_> = named.filter_map(|path| missing(subject, &path)).collect();
     let fact = |directory: String| IntakeFact::Directory {
         other: subject.other_version(&directory),
         directory: format!("lib/{directory}"),
     };
     missing.into_iter().map(fact).collect()
+}
+
+/// The application's directory in a path of code, if it is not there. Only paths that lead into the
+/// release are known.
+fn missing(subject: &Subject<'_>, path: &str) -> Option<String> {
+    let mut parts = path
+        .split('/')
+        .skip_while(|part| part.starts_with('$') || *part == "lib");
+    let directory = parts.next()?;
+    let is_there = subject.has(&format!("{GUEST_ROOT}/lib/{directory}"));
+    (path.starts_with('$') && !is_there).then(|| directory.into())
 }
 
 /// The directories that an instruction adds to the path of code.
@@ -191,17 +191,19 @@ fn loaded_application(instruction: &Term) -> Option<&str> {
     (function.as_atom()? == "load").then(|| name.as_atom())?
 }
 
-/// Modules of `{primLoad, […]}` that are nowhere. Those that are preloaded are in the emulator.
+/// Modules of `{primLoad, […]}` that are nowhere. Those that are preloaded are in the emulator; those
+/// of an application that is missing are missing with it.
 fn modules(subject: &Subject<'_>, script: &BootScript) -> Vec<IntakeFact> {
     let mut loaded = BTreeSet::new();
+    let mut is_there = true;
     for instruction in &script.instructions {
-        if let Some([list]) = instruction.tagged("primLoad") {
-            loaded.extend(
-                list.as_list()
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(Term::as_atom),
-            );
+        if let Some(paths) = paths(instruction) {
+            is_there = paths.iter().any(|path| missing(subject, path).is_none());
+        }
+        if let Some([Term::List(modules)]) = instruction.tagged("primLoad")
+            && is_there
+        {
+            loaded.extend(modules.iter().filter_map(Term::as_atom));
         }
     }
     let known = subject.module_names();
