@@ -114,6 +114,10 @@ impl Release {
             .file_name()
             .and_then(|name| name.to_str())
             .unwrap_or_default();
-        !matches!(name, "bin" | "lib" | "releases" | "tmp" | "log") && !name.starts_with("erts-")
+        // Where `rebar3 tar` puts the release's own archive.
+        let archive = format!("{}-{}.tar.gz", self.rel.name, self.rel.version);
+        !matches!(name, "bin" | "lib" | "releases" | "tmp" | "log")
+            && !name.starts_with("erts-")
+            && name != archive
     }
 }

@@ -262,6 +262,20 @@ fn what_is_wrong_is_named() {
 }
 
 #[test]
+fn what_lies_beside_the_usual_is_taken_but_for_the_release_itself() {
+    need("erl");
+    let dir = tempfile::tempdir().unwrap();
+    let root = systools_release(dir.path(), &[]);
+    fs::write(root.join("hello-1.0.tar.gz"), "as `rebar3 tar` leaves it").unwrap();
+    fs::write(root.join("other-1.0.tar.gz"), "data").unwrap();
+    let release = Release::open(&root).unwrap();
+    let tree = release.tree(&StartOptions::default()).unwrap();
+    let archives = tree.iter().map(|entry| entry.path.to_string());
+    let archives: Vec<_> = archives.filter(|path| path.ends_with(".tar.gz")).collect();
+    assert_eq!(archives, ["/release/other-1.0.tar.gz"]);
+}
+
+#[test]
 fn symbolic_links_stay_inside() {
     use std::os::unix::fs::symlink;
     need("erl");
