@@ -9,7 +9,7 @@ use crate::installed::{Installed, proposal};
 use crate::locate::{self, read_term};
 use crate::read;
 use crate::rel::{RelApplication, RelFile};
-use crate::release::{Application, Flavour};
+use crate::release::{Application, Flavour, noted};
 use crate::systools::{AppSpec, ScriptOptions, make_script};
 use crate::walk::Mount;
 use crate::{Error, Places, Release};
@@ -58,16 +58,11 @@ impl Release {
             bare: Some(Bare { script }),
         };
         if problems.is_empty() {
-            problems.extend(release.check_emulator().err());
+            noted(release.check_emulator(), &mut problems);
         }
-        problems.extend(release.check_config().err());
+        noted(release.check_config(), &mut problems);
         Ok((release, problems))
     }
-}
-
-/// The result, or nothing with one more problem.
-fn noted<T>(result: Result<T, Error>, problems: &mut Vec<Error>) -> Option<T> {
-    result.map_err(|error| problems.push(error)).ok()
 }
 
 /// The run-time system, which has to be named.

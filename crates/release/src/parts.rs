@@ -7,7 +7,7 @@ use crate::error::Elsewhere;
 use crate::installed::{self, Installed};
 use crate::locate::{Located, read_term};
 use crate::rel::RelApplication;
-use crate::release::Application;
+use crate::release::{Application, noted};
 use crate::{Error, Release, read};
 
 /// Where the parts of a release are looked for.
@@ -21,11 +21,9 @@ impl Search<'_> {
     /// The applications of the `.rel` file that are there, and why others are not.
     pub(crate) fn applications(&self, problems: &mut Vec<Error>) -> Vec<Application> {
         let named = self.located.rel.applications.iter();
-        let found = named.filter_map(|application| {
-            let found = self.application(application);
-            found.map_err(|error| problems.push(error)).ok()
-        });
-        found.collect()
+        named
+            .filter_map(|application| noted(self.application(application), problems))
+            .collect()
     }
 
     /// An application, with what its `.app` file says.

@@ -105,12 +105,9 @@ impl Release {
         if !places.lib_dirs.is_empty() {
             problems.push(Error::NotBare { path: path.into() });
         }
-        let installed = Installed::named(places, &located.rel.erts);
-        let installed_is_sound = installed.is_ok();
-        let installed = installed.unwrap_or_else(|error| {
-            problems.push(error);
-            None
-        });
+        let named = noted(Installed::named(places, &located.rel.erts), &mut problems);
+        let named_is_sound = named.is_some();
+        let installed = named.flatten();
         let search = Search {
             located: &located,
             installed: installed.as_ref(),
@@ -129,17 +126,13 @@ impl Release {
             packed: None,
         };
         release.flavour = release.guess_flavour();
-        if installed_is_sound {
-            problems.extend(release.check_emulator().err());
+        if named_is_sound {
+            noted(release.check_emulator(), &mut problems);
         }
         // Without a run-time system, applications of OTP are often missing, too.
         problems.extend(missing);
-        let boot = release
-            .default_boot_path()
-            .and_then(|path| release.read_boot(&path).map(drop));
-        for check in [release.check_config(), boot] {
-            problems.extend(check.err());
-        }
+        noted(release.check_config(), &mut problems);
+        noted(release.check_boot(), &mut problems);
         Ok((release, problems))
     }
 
@@ -278,6 +271,11 @@ impl Release {
         }
     }
 
+    fn check_boot(&self) -> Result<(), Error> {
+        let path = self.default_boot_path()?;
+        self.read_boot(&path).map(drop)
+    }
+
     /// A configuration that the emulator could not read would end the boot.
     pub(crate) fn check_config(&self) -> Result<(), Error> {
         let path = self.version_dir().join("sys.config");
@@ -286,4 +284,9 @@ impl Release {
         }
         Ok(())
     }
+}
+
+/// The result, or nothing with one more problem.
+pub(crate) fn noted<T>(result: Result<T, Error>, problems: &mut Vec<Error>) -> Option<T> {
+    result.map_err(|error| problems.push(error)).ok()
 }
