@@ -13,10 +13,12 @@ use std::path::PathBuf;
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(title = "unibeam.toml"))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub(crate) struct File {
-    /// The release: its folder, an archive of it, or the .rel file in it.
+    /// The release: its folder, an archive of it, the .rel file in it, or a .rel file that is in none.
     pub(super) release: Option<PathBuf>,
     /// The Erlang for a release that was built without one.
     pub(super) erts: Option<PathBuf>,
+    /// Where the applications of a .rel file are that is in no release; those of flags are added.
+    pub(super) lib_dir: Vec<PathBuf>,
     /// Where to look for the shared libraries that the release's run-time system needs.
     pub(super) sysroot: Option<PathBuf>,
     /// Words for the kernel's command line, such as `ip=10.0.0.2/24`; those of flags are added.

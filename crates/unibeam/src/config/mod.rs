@@ -127,6 +127,8 @@ impl Flags<'_> {
             self.words.push(self.place(release));
         }
         self.path("erts", file.erts.as_deref());
+        let lib_dirs = file.lib_dir.iter().map(|path| self.place(path));
+        self.all("lib-dir", lib_dirs.collect::<Vec<_>>());
         self.path("sysroot", file.sysroot.as_deref());
         self.all(
             "kernel-arg",
