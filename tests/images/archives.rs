@@ -1,4 +1,4 @@
-//! Images of releases in archives.
+//! Images of releases in archives, and of a `.rel` file alone.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom, Write};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
-use tests::{output, release, scratch, succeed, unibeam};
+use tests::{output, release, repository, scratch, succeed, unibeam};
 
 /// Makes an image, with a folder for temporary files that has to be empty afterwards.
 fn image(release: &Path, folder: &Path) -> Vec<u8> {
@@ -139,4 +139,33 @@ fn a_signal_leaves_nothing_of_an_archive() {
     let status = child.wait().unwrap();
     assert_eq!(status.signal(), Some(15), "{status}");
     assert_eq!(fs::read_dir(&temporary).unwrap().count(), 0);
+}
+
+/// The example's applications are found in a folder that is named, in a flag or in the environment.
+#[test]
+fn a_bare_rel_file_and_its_applications() {
+    let folder = scratch();
+    let build = repository().join("examples/hello/_build");
+    let root = succeed(Command::new("erl").args([
+        "-noshell",
+        "-eval",
+        "io:put_chars(code:root_dir()),halt().",
+    ]));
+    let make = |flags: &[&str], erl_libs: &str| {
+        let mut command = unibeam();
+        command.arg("image").arg(build.join("hello.rel"));
+        command.args(["-q", "-o", "out.img", "--erts", &root]);
+        command.args(flags).env("ERL_LIBS", erl_libs);
+        output(command.current_dir(&folder))
+    };
+    let lib = build.to_str().unwrap();
+    let read = || fs::read(folder.path().join("out.img")).unwrap();
+    assert!(make(&["--lib-dir", lib], "").status.success());
+    let first = read();
+    assert!(make(&[], &format!("/nowhere:{lib}")).status.success());
+    assert!(first == read(), "two images differ");
+    let refused = make(&[], "");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    let words = "names application hello 1.0.0, but no directory in";
+    assert!(said.contains(words), "{said}");
 }

@@ -15,8 +15,10 @@ pub(crate) enum Error {
     Release(#[from] release::Error),
     #[error(transparent)]
     Erts(#[from] erts::Error),
-    #[error("{first}\n`unibeam check {}` finds everything that is in the way, and says what to do", path.display())]
-    Unfit { first: Box<Self>, path: PathBuf },
+    #[error(
+        "{first}\n`unibeam check {release}` finds everything that is in the way, and says what to do"
+    )]
+    Unfit { first: Box<Self>, release: String },
     #[error("cannot add {}: {source}", path.display())]
     Added { path: PathBuf, source: io::Error },
     #[error("cannot add a file as {}: expected an absolute path in the guest; name one with --add FILE:PATH", path.display())]

@@ -7,14 +7,9 @@ use erts::RuleSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-/// The release and everything that is said about it. (`Option<ContentArgs>` works only as long as no
-/// other structure is flattened into it: then clap no longer knows whether it is there.)
-#[derive(Debug, Args)]
-pub(crate) struct ContentArgs {
-    /// The release: its folder (as made by `mix release`, rebar3 or relx), an archive of it
-    /// (.tar.gz), the .rel file in it, or a .rel file that is in none
-    pub(crate) release: PathBuf,
-
+/// Where the parts of a release are that it does not have itself.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct PlaceArgs {
     /// The Erlang for a release that was built without one: its root (such as /usr/lib/erlang) or
     /// its erts-VERSION folder
     #[arg(long, value_name = "DIR")]
@@ -28,6 +23,20 @@ pub(crate) struct ContentArgs {
     /// Where to look for the shared libraries that the release's run-time system needs
     #[arg(long, value_name = "DIR", default_value = "/")]
     pub(crate) sysroot: PathBuf,
+}
+
+/// The release and everything that is said about it.
+#[derive(Debug, Args)]
+pub(crate) struct ContentArgs {
+    /// The release: its folder (as made by `mix release`, rebar3 or relx), an archive of it
+    /// (.tar.gz), the .rel file in it, or a .rel file that is in none
+    // clap's derived group has no members if there are flattened fields, and the group tells whether
+    // an optional `ContentArgs` is given.
+    #[arg(group = "ContentArgs")]
+    pub(crate) release: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) places: PlaceArgs,
 
     /// A word for the kernel's command line, such as `ip=10.0.0.2/24`; repeatable
     #[arg(long, value_name = "WORD")]
@@ -83,23 +92,37 @@ pub(crate) struct ConfigArgs {
     pub(crate) no_config: bool,
 }
 
+impl PlaceArgs {
+    /// The flags as they were given.
+    fn words(&self) -> String {
+        let erts = self.erts.iter().map(|path| ("--erts", path));
+        let lib_dirs = self.lib_dir.iter().map(|path| ("--lib-dir", path));
+        let sysroot = Some(&self.sysroot).filter(|path| *path != Path::new("/"));
+        let sysroot = sysroot.map(|path| ("--sysroot", path));
+        let words = erts.chain(lib_dirs).chain(sysroot);
+        let words = words.map(|(flag, path)| format!(" {flag} {}", path.display()));
+        words.collect()
+    }
+}
+
 impl ContentArgs {
-    /// A release of which nothing is said but where its libraries and its Erlang are.
+    /// A release of which nothing is said but where its parts are.
     ///
     /// # Errors
     /// The path is not one that the command line takes.
-    pub(crate) fn plain(
-        release: &Path,
-        sysroot: &Path,
-        erts: Option<&Path>,
-    ) -> Result<Self, clap::Error> {
-        let words = ["release", "--sysroot"].map(OsStr::new).into_iter();
-        let words = words.chain([sysroot.as_os_str()]);
-        let erts = erts.map(|erts| [OsStr::new("--erts"), erts.as_os_str()]);
-        let words = words.chain(erts.into_iter().flatten());
-        let words = words.chain([OsStr::new("--"), release.as_os_str()]);
+    pub(crate) fn plain(release: &Path, places: &PlaceArgs) -> Result<Self, clap::Error> {
+        let words = [OsStr::new("release"), OsStr::new("--"), release.as_os_str()];
         let command = Self::augment_args(Command::new("release"));
-        Self::from_arg_matches(&command.try_get_matches_from(words)?)
+        let plain = Self::from_arg_matches(&command.try_get_matches_from(words)?)?;
+        Ok(Self {
+            places: places.clone(),
+            ..plain
+        })
+    }
+
+    /// The release and where its parts are, for a command to type next.
+    pub(crate) fn words(&self) -> String {
+        format!("{}{}", self.release.display(), self.places.words())
     }
 
     /// The rules for what is left out.

@@ -1,5 +1,6 @@
 //! The flags of `unibeam inspect`.
 
+use super::PlaceArgs;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -31,14 +32,8 @@ pub(crate) struct InspectArgs {
     #[arg(long, group = "what")]
     pub(crate) sbom: bool,
 
-    /// The Erlang for a release that was built without one: its root (such as /usr/lib/erlang) or
-    /// its erts-VERSION folder
-    #[arg(long, value_name = "DIR")]
-    pub(crate) erts: Option<PathBuf>,
-
-    /// Where to look for the shared libraries that a release's run-time system needs
-    #[arg(long, value_name = "DIR", default_value = "/")]
-    pub(crate) sysroot: PathBuf,
+    #[command(flatten)]
+    pub(crate) places: PlaceArgs,
 
     /// Report as JSON on standard output
     #[arg(long, conflicts_with = "extract")]

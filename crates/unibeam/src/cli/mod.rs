@@ -10,7 +10,7 @@ mod trim;
 mod values;
 
 pub(crate) use check::{CheckArgs, RuleArg};
-pub(crate) use content::{ConfigArgs, ContentArgs};
+pub(crate) use content::{ConfigArgs, ContentArgs, PlaceArgs};
 pub(crate) use disk::{CompressArg, DiskArgs};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use loading::LoadingArg;

@@ -104,7 +104,7 @@ fn findings(
     content: &ContentArgs,
     memory: u64,
 ) -> Result<(Vec<Finding>, Estimate), Error> {
-    let sysroot = Sysroot::new(&content.sysroot)?;
+    let sysroot = Sysroot::new(&content.places.sysroot)?;
     let (closure, mut findings) = lint::survey(&draft.tree, &sysroot);
     let libraries = closure.map(|closure| closure.entries).unwrap_or_default();
     let whole = tree::merge([draft.tree.clone(), libraries].concat());
@@ -220,10 +220,7 @@ fn next(findings: &[Finding], args: &CheckArgs) -> String {
             format!("next: unibeam check --explain {}", worst.rule().code)
         }
         _ => {
-            let release = args
-                .content
-                .as_ref()
-                .map(|content| content.release.display().to_string());
+            let release = args.content.as_ref().map(ContentArgs::words);
             format!(
                 "next: unibeam image {} -o my_app.img",
                 release.unwrap_or_default()

@@ -1,7 +1,7 @@
 //! What an image is made of: the release understood, its run-time system adapted, the rest added.
 
 use super::describe::Parts;
-use crate::cli::{AddedFile, ContentArgs, EnvVar};
+use crate::cli::{AddedFile, ContentArgs, EnvVar, PlaceArgs};
 use crate::error::Error;
 use crate::signals::Scratch;
 use boot_contract::init;
@@ -65,7 +65,8 @@ impl Draft {
     /// There is no release at all.
     pub(crate) fn survey(args: &ContentArgs) -> Result<Self, Error> {
         let scratch = scratch(&args.release)?;
-        let (release, problems) = Release::survey(&args.release, &places(args, scratch.as_ref()))?;
+        let (release, problems) =
+            Release::survey(&args.release, &places(&args.places, scratch.as_ref()))?;
         let mut problems: Vec<Error> = problems.into_iter().map(Into::into).collect();
         let options = start_options(args, &release);
         let start = release.start(&options).map_err(Error::from);
@@ -104,7 +105,7 @@ fn scratch(release: &Path) -> Result<Option<Scratch>, Error> {
     scratch.transpose().map_err(Error::ScratchFolder)
 }
 
-fn places(args: &ContentArgs, scratch: Option<&Scratch>) -> Places {
+fn places(args: &PlaceArgs, scratch: Option<&Scratch>) -> Places {
     Places {
         erts: args.erts.clone(),
         lib_dirs: args.lib_dir.clone(),
@@ -145,7 +146,7 @@ impl Recipe {
         let draft = Draft::survey(args)?;
         Self::from_draft(draft, args).map_err(|first| Error::Unfit {
             first: first.into(),
-            path: args.release.clone(),
+            release: args.words(),
         })
     }
 
@@ -154,7 +155,7 @@ impl Recipe {
             return Err(problem);
         }
         let start = draft.start?;
-        let sysroot = Sysroot::new(&args.sysroot)?;
+        let sysroot = Sysroot::new(&args.places.sysroot)?;
         let closure = erts::closure(&draft.tree, &sysroot)?;
         let notes = notes(&start, &draft.trimmed, &closure);
         let libraries = erts::rewrite(closure.entries, &draft.rules)?;

@@ -41,7 +41,7 @@ fn the_file_says_what_flags_do_not() {
     assert_eq!(args.content.release, folder.join("rel/shop"));
     assert_eq!(args.output, folder.join("shop.qcow2"));
     assert_eq!(args.disk.size.unwrap().bytes(), 1 << 30);
-    assert_eq!(args.content.sysroot, Path::new("/"));
+    assert_eq!(args.content.places.sysroot, Path::new("/"));
     let added: Vec<_> = args
         .content
         .add

@@ -47,11 +47,7 @@ fn with<T>(
         let inspected = Inspected::of_image(&image)?;
         return then(&Subject { path, inspected });
     }
-    let recipe = Recipe::new(&ContentArgs::plain(
-        path,
-        &args.sysroot,
-        args.erts.as_deref(),
-    )?)?;
+    let recipe = Recipe::new(&ContentArgs::plain(path, &args.places)?)?;
     let spec = recipe.spec(DiskSpec::default());
     let archive = Archive::plan(spec.root, spec.mtime)?;
     let inspected = Inspected::of_plan(&archive, recipe.manifest.clone())?;
