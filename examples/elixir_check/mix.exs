@@ -8,7 +8,13 @@ defmodule ElixirCheck.MixProject do
       elixir: "~> 1.14",
       start_permanent: Mix.env() == :prod,
       deps: [],
-      releases: [elixir_check: [include_executables_for: [:unix]]]
+      releases: [
+        elixir_check: [
+          include_executables_for: [:unix],
+          config_providers: [{ElixirCheck.Provider, "from a provider"}],
+          reboot_system_after_config: true
+        ]
+      ]
     ]
   end
 

@@ -5,6 +5,7 @@
 )]
 
 mod callfuzz;
+mod configuration;
 mod console;
 mod debian;
 mod distribution;
@@ -13,6 +14,7 @@ mod hardening;
 mod harness;
 mod network;
 mod otp;
+mod otp27;
 mod probes;
 mod releases;
 mod services;

@@ -11,7 +11,7 @@ fn test(example: &str, flags: &[&str]) -> Value {
 }
 
 /// As [`test`], on an image.
-fn test_image(image: &Path, flags: &[&str]) -> Value {
+pub(crate) fn test_image(image: &Path, flags: &[&str]) -> Value {
     let mut command = unibeam();
     command
         .arg("test")

@@ -1,6 +1,7 @@
 //! What is in an image, and what is said about it.
 
 use boot_contract::init::{self, Init};
+use boot_contract::release::Flavour;
 use image::DiskImage;
 use serde_json::Value;
 use std::path::Path;
@@ -25,16 +26,11 @@ fn file(image: &Path, path: &str) -> Vec<u8> {
 #[test]
 fn the_start_is_that_of_the_release() {
     let init = Init::parse(&file(&image("hello"), init::PATH)).unwrap();
-    assert_eq!(init.exec, "/release/erts-13.1.5/bin/beam.smp");
     assert_eq!(init.hostname, "hello");
-    assert!(
-        init.args
-            .windows(2)
-            .any(|pair| pair == ["-mode", "embedded"]),
-        "{:?}",
-        init.args
-    );
-    assert!(init.env.iter().any(|(name, _)| name == "BINDIR"));
+    let release = init.release.unwrap();
+    assert_eq!(release.flavour, Flavour::Relx);
+    let facts = [release.name, release.version, release.erts, release.boot];
+    assert_eq!(facts, ["hello", "1.0.0", "13.1.5", "start"]);
 }
 
 #[test]

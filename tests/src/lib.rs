@@ -56,7 +56,24 @@ pub fn unibeam() -> Command {
 /// # Panics
 /// It is not built.
 pub fn release(example: &str) -> PathBuf {
-    let build = repository().join("examples").join(example).join("_build");
+    built(&repository().join("examples").join(example), example)
+}
+
+/// An example's release, built with the OTP of `examples/otp27`.
+///
+/// # Panics
+/// It is not built.
+pub fn release_of_otp_27(example: &str) -> PathBuf {
+    built(&otp_27().join(example), example)
+}
+
+/// Where what is built with OTP 27 is, its own system (`sysroot`) and programs (`bin`) too.
+pub fn otp_27() -> PathBuf {
+    repository().join("examples/otp27/_build")
+}
+
+fn built(folder: &Path, example: &str) -> PathBuf {
+    let build = folder.join("_build");
     let places = [build.join(example), build.join("prod/rel").join(example)];
     let found = places.iter().find(|place| place.join("releases").is_dir());
     found

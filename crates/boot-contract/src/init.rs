@@ -5,16 +5,19 @@
 //!
 //! | keyword | value | how often |
 //! |---|---|---|
-//! | `exec` | absolute path of the program, which becomes process 1 | once |
+//! | `exec` | absolute path of the program, which becomes process 1 | once, unless there is a release |
 //! | `arg` | one argument, `argv[0]` first | any number |
 //! | `env` | `NAME=VALUE` | any number |
 //! | `beside` | absolute path of a program that is started before it, without arguments | any number |
 //! | `cwd` | working directory | at most once |
 //! | `hostname` | host name | at most once |
+//! | `release.…` | see [`crate::release`]: program and arguments follow from it at boot, with `env`, `arg` and `hostname` as what was asked for | at most once each |
 
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+
+use crate::release::Release;
 
 /// Path of the file inside the root archive.
 pub const PATH: &str = "/etc/unibeam/init";
@@ -34,6 +37,8 @@ pub struct Init {
     pub cwd: String,
     /// Host name, the kernel's default if empty.
     pub hostname: String,
+    /// The release from which program and arguments follow at boot.
+    pub release: Option<Release>,
 }
 
 /// Why a text is not a valid init file.
@@ -53,7 +58,7 @@ pub enum ParseError {
         /// Line number, from 1.
         line: usize,
     },
-    /// There is no `exec` line.
+    /// There is neither an `exec` line nor a release.
     NoProgram,
 }
 
@@ -67,7 +72,7 @@ impl fmt::Display for ParseError {
             Self::EnvWithoutEquals { line } => {
                 write!(f, "{PATH}:{line}: `env` expects NAME=VALUE")
             }
-            Self::NoProgram => write!(f, "{PATH} has no `exec` line"),
+            Self::NoProgram => write!(f, "{PATH} has neither an `exec` line nor a release"),
         }
     }
 }
@@ -87,7 +92,7 @@ impl Init {
                 init.apply(index + 1, line)?;
             }
         }
-        if init.exec.is_empty() {
+        if init.exec.is_empty() && init.release.is_none() {
             return Err(ParseError::NoProgram);
         }
         Ok(init)
@@ -109,13 +114,23 @@ impl Init {
             "cwd" => self.cwd = value,
             "hostname" => self.hostname = value,
             other => {
-                return Err(ParseError::UnknownKeyword {
-                    line: number,
-                    keyword: other.into(),
-                });
+                if !self.apply_to_release(other, value) {
+                    return Err(ParseError::UnknownKeyword {
+                        line: number,
+                        keyword: other.into(),
+                    });
+                }
             }
         }
         Ok(())
+    }
+
+    fn apply_to_release(&mut self, keyword: &str, value: String) -> bool {
+        let Some(keyword) = keyword.strip_prefix("release.") else {
+            return false;
+        };
+        let release = self.release.get_or_insert_default();
+        release.apply(keyword, value)
     }
 
     /// Writes the file's content; [`parse`](Self::parse) reads it back.
@@ -127,7 +142,12 @@ impl Init {
             escape(value, &mut text);
             text.push('\n');
         };
-        line("exec", &self.exec);
+        if !self.exec.is_empty() {
+            line("exec", &self.exec);
+        }
+        for (keyword, value) in self.release.iter().flat_map(Release::lines) {
+            line(keyword, value);
+        }
         for arg in &self.args {
             line("arg", arg);
         }
@@ -175,6 +195,7 @@ fn unescape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Init, ParseError};
+    use crate::release::{Flavour, Release};
 
     #[test]
     fn emit_and_parse_are_twins() {
@@ -185,8 +206,29 @@ mod tests {
             beside: ["/erts/bin/epmd".into()].into(),
             cwd: "/".into(),
             hostname: "hello".into(),
+            release: None,
         };
         assert_eq!(Init::parse(init.emit().as_bytes()), Ok(init));
+    }
+
+    #[test]
+    fn a_release_stands_for_program_and_arguments() {
+        let init = Init {
+            release: Some(Release {
+                flavour: Flavour::Mix,
+                name: "shop".into(),
+                version: "1.0 \n".into(),
+                erts: "13.1.5".into(),
+                elixir: "1.14.0".into(),
+                boot: "start".into(),
+                mode: "interactive".into(),
+                console: true,
+            }),
+            ..Init::default()
+        };
+        assert_eq!(Init::parse(init.emit().as_bytes()), Ok(init));
+        let error = Init::parse(b"release.flavour rebar").unwrap_err();
+        assert!(matches!(error, ParseError::UnknownKeyword { line: 1, .. }));
     }
 
     #[test]

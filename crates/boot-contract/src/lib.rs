@@ -11,6 +11,7 @@ pub mod cmdline;
 pub mod disk;
 pub mod events;
 pub mod init;
+pub mod release;
 pub mod start_info;
 pub mod status;
 pub mod symbols;

@@ -22,17 +22,20 @@ pub enum Ending {
     OutOfMemory,
     /// The image cannot be started (no root archive, bad configuration, no program).
     BadImage,
+    /// The release cannot be started with the variables and flags it was given.
+    NotConfigured,
 }
 
 impl Ending {
     /// All endings, in the order of their codes.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Success,
         Self::Failure,
         Self::Signal,
         Self::Panic,
         Self::OutOfMemory,
         Self::BadImage,
+        Self::NotConfigured,
     ];
 
     /// The value written to [`EXIT_PORT`]. 0x10 upward, so that no code of QEMU's own (0, 1) or
@@ -55,6 +58,7 @@ impl Ending {
             Self::Panic => "panic",
             Self::OutOfMemory => "out-of-memory",
             Self::BadImage => "bad-image",
+            Self::NotConfigured => "not-configured",
         }
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use boot_contract::cmdline;
 use boot_contract::init::{self, Init};
 use erts::elf::{Elf, is_elf};
+use launch::Files;
 use manifest::{Application, Boot, Library, Manifest, ReleaseInfo, Runtime};
 use release::app::AppFile;
 use release::rel::{RelFile, StartType};
@@ -155,6 +156,7 @@ fn boot(contents: &Contents<'_>, command_line: &str) -> Result<Boot, Error> {
         Some(entry) => Init::parse(&contents.read(entry)?).unwrap_or_default(),
         None => Init::default(),
     };
+    let init = started(contents, init);
     Ok(Boot {
         command_line: manifest::command_line(cmdline::words(command_line)),
         program: init.exec,
@@ -163,4 +165,29 @@ fn boot(contents: &Contents<'_>, command_line: &str) -> Result<Boot, Error> {
         host_name: init.hostname,
         environment: init.env.into_iter().map(|(name, _)| name).collect(),
     })
+}
+
+/// What the kernel makes of a release, if nothing is added at boot.
+fn started(contents: &Contents<'_>, mut init: Init) -> Init {
+    let Some(release) = init.release.take() else {
+        return init;
+    };
+    let launch = launch::launch(&release, &init, &mut Root(contents));
+    launch.map_or(init, |launch| launch.init)
+}
+
+/// The files of an image as those of the guest.
+struct Root<'a>(&'a Contents<'a>);
+
+impl Files for Root<'_> {
+    type Error = Error;
+
+    fn read(&mut self, path: &str) -> Result<Option<Vec<u8>>, Error> {
+        let entry = self.0.file(path.trim_start_matches('/'));
+        entry.map(|entry| self.0.read(entry)).transpose()
+    }
+
+    fn has(&self, path: &str) -> bool {
+        self.0.file(path.trim_start_matches('/')).is_some()
+    }
 }

@@ -44,6 +44,13 @@ pub(crate) fn bad_image(what: &str, error: impl Display) -> ! {
     end(Ending::BadImage, 0)
 }
 
+/// The release cannot be started with the variables and flags that it was given.
+pub(crate) fn not_configured(reason: impl Display, advice: &str) -> ! {
+    console::log!("cannot start this release: {reason}");
+    console::log!("{advice}");
+    end(Ending::NotConfigured, 0)
+}
+
 /// The first process needs memory and there is none.
 pub(crate) fn out_of_memory() -> ! {
     end(Ending::OutOfMemory, 0)

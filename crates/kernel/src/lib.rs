@@ -5,7 +5,7 @@
 //!
 //! | module | what may go there |
 //! |---|---|
-//! | [`start`], [`ending`] | how the machine comes up and how it ends |
+//! | [`start`], [`release`], [`ending`] | how the machine comes up, what it starts, how it ends |
 //! | [`syscall`] | one function for each system call, by family |
 //! | [`task`], [`sched`], [`wait`], [`futex`] | threads and processes, who runs, who waits |
 //! | [`memory`], [`elf`] | mappings, page faults, access to process memory |
@@ -37,6 +37,7 @@ mod memory;
 mod network;
 mod proc;
 mod random;
+mod release;
 mod sched;
 mod shortage;
 pub mod start;

@@ -17,8 +17,8 @@ use vfs::{FdTable, File, Follow, OpenFile, OpenFlags};
 
 use crate::task::{FileSystemContext, Program, Task, create_process};
 use crate::{
-    clock, clock_page, console, devices, ending, event, files, host, network, proc, random, sched,
-    syscall, tty,
+    clock, clock_page, console, devices, ending, event, files, host, network, proc, random,
+    release, sched, syscall, tty,
 };
 
 /// Longest addition to the command line that QEMU may hand over.
@@ -141,6 +141,10 @@ fn start(mut init: Init, options: Options) {
     for (name, value) in options.env {
         init.env.retain(|(known, _)| *known != name);
         init.env.push((name, value));
+    }
+    if let Some(described) = init.release.take() {
+        init.hostname = host::name();
+        init = release::launch(&described, &init);
     }
     let cwd = if init.cwd.is_empty() { "/" } else { &init.cwd };
     let root = files::tree().root();

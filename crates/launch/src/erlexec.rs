@@ -10,6 +10,8 @@ use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::otp::Otp;
+
 /// Files included by files included … before a cycle is assumed.
 const NESTING_LIMIT: usize = 16;
 
@@ -27,25 +29,59 @@ pub enum FlagError {
     Recursion(String),
 }
 
-/// Replaces `-args_file FILE` by the file's words, which `read` provides.
+/// Where flags come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FlagWords {
+    /// Those of `ERL_AFLAGS`.
+    pub before: Vec<String>,
+    /// Those of the command line.
+    pub words: Vec<String>,
+    /// Those of `ERL_FLAGS` and `ERL_ZFLAGS`.
+    pub after: [Vec<String>; 2],
+}
+
+impl FlagWords {
+    /// Whether the command line is taken as it is.
+    fn is_plain(&self) -> bool {
+        let before_extra = self.words.iter().take_while(|word| *word != "-extra");
+        let [flags, last] = &self.after;
+        [&self.before, flags, last]
+            .iter()
+            .all(|words| words.is_empty())
+            && !before_extra.into_iter().any(|word| word == "-args_file")
+    }
+}
+
+/// Gathers the flags of the environment and the command line, and replaces `-args_file FILE` by
+/// the file's words, which `read` provides.
 ///
 /// # Errors
 /// Those of `read`, and [`FlagError`] for a missing file name or files that include each other.
 pub fn expand<E: From<FlagError>>(
-    words: &[String],
+    sources: FlagWords,
+    otp: Otp,
     read: &mut dyn FnMut(&str) -> Result<Vec<String>, E>,
 ) -> Result<Vec<String>, E> {
-    let before_extra = words.iter().take_while(|word| *word != "-extra");
-    if !before_extra.clone().any(|word| word == "-args_file") {
-        return Ok(words.to_vec());
+    if !otp.erlexec.always_separates && sources.is_plain() {
+        return Ok(sources.words);
     }
     let mut expansion = Expansion {
         read,
+        otp,
         words: Vec::new(),
         extra: Vec::new(),
     };
-    expansion.add(words, 0)?;
-    expansion.words.push("--".into());
+    let FlagWords {
+        before,
+        words,
+        after: [flags, last],
+    } = sources;
+    expansion.add_separated(before, 0)?;
+    expansion.add(&words, 0)?;
+    expansion.words.push(SEPARATOR.into());
+    for words in [flags, last] {
+        expansion.add_separated(words, 0)?;
+    }
     if !expansion.extra.is_empty() {
         expansion.words.push("-extra".into());
         expansion.words.append(&mut expansion.extra);
@@ -53,8 +89,12 @@ pub fn expand<E: From<FlagError>>(
     Ok(expansion.words)
 }
 
+/// Keeps the flags of different sources apart.
+const SEPARATOR: &str = "--";
+
 struct Expansion<'a, E> {
     read: &'a mut dyn FnMut(&str) -> Result<Vec<String>, E>,
+    otp: Otp,
     words: Vec<String>,
     extra: Vec<String>,
 }
@@ -72,6 +112,9 @@ impl<E: From<FlagError>> Expansion<'_, E> {
                 }
                 "-extra" => {
                     self.extra.extend(rest.cloned());
+                    if self.otp.erlexec.always_separates {
+                        self.words.push(SEPARATOR.into());
+                    }
                     break;
                 }
                 _ => self.words.push(word.clone()),
@@ -80,17 +123,22 @@ impl<E: From<FlagError>> Expansion<'_, E> {
         Ok(())
     }
 
+    /// Adds what a file or a variable holds, with a separator at its end.
+    fn add_separated(&mut self, mut words: Vec<String>, depth: usize) -> Result<(), E> {
+        let has_extra = words.iter().any(|word| word == "-extra");
+        let hides = has_extra && self.otp.erlexec.always_separates;
+        if !(words.is_empty() || hides) {
+            words.push(SEPARATOR.into());
+        }
+        self.add(&words, depth)
+    }
+
     fn add_file(&mut self, name: &str, depth: usize) -> Result<(), E> {
         if depth > NESTING_LIMIT {
             return Err(FlagError::Recursion(name.into()).into());
         }
-        let mut words = (self.read)(name)?;
-        if words.is_empty() {
-            return Ok(());
-        }
-        // Keeps the flags of different files apart.
-        words.push("--".into());
-        self.add(&words, depth)
+        let words = (self.read)(name)?;
+        self.add_separated(words, depth)
     }
 }
 
@@ -107,13 +155,17 @@ pub struct CommandLine {
     pub distributed: bool,
     /// Whether `erlexec` would start `epmd` for a distributed node.
     pub epmd: bool,
+    /// Type of the emulator (`debug`, `opt`), if it is said.
+    pub emulator_type: String,
+    /// Flavour of the emulator (`emu`, `jit`, `smp`), if it is said.
+    pub emulator_flavour: String,
 }
 
 /// Sorts words into emulator flags and the rest.
 ///
 /// # Errors
 /// [`FlagError`] where `erlexec` would print its usage and exit.
-pub fn sort_flags(words: &[String]) -> Result<CommandLine, FlagError> {
+pub fn sort_flags(words: &[String], otp: Otp) -> Result<CommandLine, FlagError> {
     let mut line = CommandLine {
         epmd: true,
         ..CommandLine::default()
@@ -125,8 +177,8 @@ pub fn sort_flags(words: &[String]) -> Result<CommandLine, FlagError> {
                 line.arguments.extend_from_slice(rest);
                 break;
             }
-            [b'-', ..] => line.init_flag(word, tail)?,
-            [b'+', flag @ ..] => line.emulator_flag(word, flag, tail)?,
+            [b'-', ..] => line.init_flag(word, tail, otp)?,
+            [b'+', flag @ ..] => line.emulator_flag(word, flag, tail, otp)?,
             _ => line.argument(word, tail),
         };
     }
@@ -134,19 +186,32 @@ pub fn sort_flags(words: &[String]) -> Result<CommandLine, FlagError> {
 }
 
 impl CommandLine {
+    /// Whether a type or flavour of the emulator is asked for.
+    pub fn names_emulator(&self) -> bool {
+        !self.emulator_type.is_empty() || !self.emulator_flavour.is_empty()
+    }
+
     fn argument<'a>(&mut self, word: &str, tail: &'a [String]) -> &'a [String] {
         self.arguments.push(word.into());
         tail
     }
 
     /// A flag that `erlexec` looks at; returns the words after it and its values.
-    fn init_flag<'a>(&mut self, word: &str, tail: &'a [String]) -> Result<&'a [String], FlagError> {
+    fn init_flag<'a>(
+        &mut self,
+        word: &str,
+        tail: &'a [String],
+        otp: Otp,
+    ) -> Result<&'a [String], FlagError> {
         let value = || {
             let split = tail.split_first();
             split.ok_or_else(|| FlagError::MissingValue(word.into()))
         };
         match word {
             "-detached" | "-noinput" => {
+                if word == "-detached" && otp.erlexec.passes_detached_on {
+                    self.arguments.push(word.into());
+                }
                 self.arguments
                     .extend(["-noshell".into(), "-noinput".into()]);
                 Ok(tail)
@@ -188,11 +253,14 @@ impl CommandLine {
             "-smp" if tail.first().is_some_and(|value| value == "disable") => {
                 Err(FlagError::Unsupported("-smp disable".into()))
             }
-            // Any other would need another emulator program.
-            "-emu_type" | "-emu_flavor" => match value()?.0.as_str() {
-                "opt" | "jit" => Ok(self.argument(word, tail)),
-                other => Err(FlagError::Unsupported(format!("{word} {other}"))),
-            },
+            "-emu_type" => {
+                self.emulator_type.clone_from(value()?.0);
+                Ok(self.argument(word, tail))
+            }
+            "-emu_flavor" => {
+                self.emulator_flavour.clone_from(value()?.0);
+                Ok(self.argument(word, tail))
+            }
             _ => Ok(self.argument(word, tail)),
         }
     }
@@ -202,8 +270,9 @@ impl CommandLine {
         word: &str,
         flag: &[u8],
         tail: &'a [String],
+        otp: Otp,
     ) -> Result<&'a [String], FlagError> {
-        let arity = arity(flag).ok_or_else(|| FlagError::Unsupported(word.into()))?;
+        let arity = arity(flag, otp).ok_or_else(|| FlagError::Unsupported(word.into()))?;
         self.emulator.push(format!("-{}", &word[1..]));
         let takes = |value: &String| match arity {
             Arity::None => false,
@@ -237,14 +306,31 @@ enum Arity {
     Optional(&'static [&'static str]),
 }
 
+/// Flags whose value came to be a word of its own with a version of OTP.
+const VALUES_SINCE: [(&[u8], u32); 7] = [
+    (b"IOs", 25),
+    (b"hmaxib", 26),
+    (b"pad", 26),
+    (b"MMlp", 27),
+    (b"zhft", 27),
+    (b"Mumadtn", 28),
+    (b"Macful", 25),
+];
+
 /// What follows the flag `+FLAG`; `None` if there is no such flag.
-fn arity(flag: &[u8]) -> Option<Arity> {
+fn arity(flag: &[u8], otp: Otp) -> Option<Arity> {
+    let since = VALUES_SINCE.iter().find(|(known, _)| *known == flag);
+    if since.is_some_and(|(_, major)| otp.major < *major) {
+        return Some(Arity::None);
+    }
     let when = |listed: bool, arity| if listed { arity } else { Arity::None };
     Some(match flag {
         [
             b'a' | b'A' | b'C' | b'e' | b'i' | b'n' | b'P' | b'Q' | b't' | b'T' | b'R' | b'W'
             | b'K',
         ] => Arity::Any,
+        b"pad" => Arity::Any,
+        [b'D', b'i', ..] => when(otp.major >= 28, Arity::Any),
         [b'I', kind @ ..] => io_arity(kind)?,
         [b'S', kind @ ..] => scheduler_count_arity(kind)?,
         [b'B'] => Arity::Optional(&["i"]),
@@ -265,10 +351,10 @@ fn arity(flag: &[u8]) -> Option<Arity> {
     })
 }
 
-/// `+IOt`, `+IOp`, `+IOPt`, `+IOPp`.
+/// `+IOt`, `+IOp`, `+IOs`, `+IOPt`, `+IOPp`.
 fn io_arity(kind: &[u8]) -> Option<Arity> {
     match kind {
-        b"Ot" | b"Op" | b"OPt" | b"OPp" => Some(Arity::Any),
+        b"Ot" | b"Op" | b"Os" | b"OPt" | b"OPp" => Some(Arity::Any),
         [b'O', b't' | b'p', ..] | [b'O', b'P', b't' | b'p', ..] => Some(Arity::None),
         [b'O', b's', ..] => Some(Arity::None),
         _ => None,
@@ -292,15 +378,16 @@ const ALLOCATORS: &[u8] = b"uBIDEFHLRSTXZ";
 
 /// Switches of every allocator that take a value.
 const ALLOCATOR_SWITCHES: &[&[u8]] = &[
-    b"as", b"asbcst", b"atags", b"acul", b"acnl", b"acfml", b"cp", b"e", b"t", b"lmbcs", b"mbcgs",
-    b"mbsd", b"mmbcs", b"mmmbc", b"mmsbc", b"msbclt", b"ramv", b"rmbcmt", b"rsbcmt", b"rsbcst",
-    b"sbct", b"smbcs",
+    b"as", b"asbcst", b"atags", b"acful", b"acul", b"acnl", b"acfml", b"cp", b"e", b"t", b"lmbcs",
+    b"mbcgs", b"mbsd", b"mmbcs", b"mmmbc", b"mmsbc", b"msbclt", b"ramv", b"rmbcmt", b"rsbcmt",
+    b"rsbcst", b"sbct", b"smbcs",
 ];
 
 /// `+M` switches of no single allocator that take a value.
 const MEMORY_SWITCHES: &[&[u8]] = &[
-    b"ea", b"ummc", b"uycs", b"usac", b"im", b"is", b"it", b"lpm", b"Mamcbf", b"Mrmcbf", b"Mmcs",
-    b"Mscs", b"Mscrfsd", b"Msco", b"Mscrpm", b"Ye", b"Ym", b"Ytp", b"Ytt", b"Iscs", b"Xscs",
+    b"ea", b"dai", b"ummc", b"uycs", b"usac", b"umadtn", b"im", b"is", b"lpm", b"Mlp", b"Mamcbf",
+    b"Mrmcbf", b"Mmcs", b"Mscs", b"Mscrfsd", b"Msco", b"Mscrpm", b"Ye", b"Ym", b"Ytp", b"Ytt",
+    b"Iscs", b"Xscs",
 ];
 
 /// `+h` switches; `+h` alone is the default heap size.
@@ -315,18 +402,22 @@ const SCHEDULER_SWITCHES: &[&[u8]] = &[
 ];
 
 /// `+z` switches that take a value.
-const MISC_SWITCHES: &[&[u8]] = &[b"dbbl", b"dntgc", b"ebwt", b"osrl"];
+const MISC_SWITCHES: &[&[u8]] = &[b"dbbl", b"dntgc", b"ebwt", b"hft", b"osrl"];
 
 #[cfg(test)]
 mod tests {
-    use super::{FlagError, expand, sort_flags};
+    use super::{FlagError, FlagWords, Otp, expand, sort_flags};
 
     fn words(text: &str) -> Vec<String> {
         text.split(' ').map(Into::into).collect()
     }
 
     fn expanded(text: &str) -> Result<Vec<String>, FlagError> {
-        expand(&words(text), &mut |name| {
+        let sources = FlagWords {
+            words: words(text),
+            ..FlagWords::default()
+        };
+        expand(sources, Otp::nearest("13"), &mut |name| {
             Ok(match name {
                 "a" => words("-x 1 -args_file b -after -extra in a"),
                 "b" => words("+K true -extra in b"),
@@ -353,10 +444,27 @@ mod tests {
     }
 
     #[test]
+    fn flags_of_the_environment_come_before_and_after() {
+        let sources = FlagWords {
+            before: words("-a -extra 1"),
+            words: words("-b"),
+            after: [words("-c"), words("-d -extra 2")],
+        };
+        let result = |erts| {
+            let read = &mut |_: &str| Ok::<_, FlagError>(Vec::new());
+            expand(sources.clone(), Otp::nearest(erts), read)
+                .unwrap()
+                .join(" ")
+        };
+        assert_eq!(result("14"), "-a -b -- -c -- -d -extra 1 -- 2 --");
+        assert_eq!(result("15"), "-a -- -b -- -c -- -d -- -extra 1 2");
+    }
+
+    #[test]
     fn flags_are_sorted() {
         let line = sort_flags(&words(
             "-a +S 1:1 b +sbwt none +Bd +c +hmax 5 -noinput -env X Y -sname n -start_epmd false +W w -extra +S 2",
-        ))
+        ), Otp::nearest("13"))
         .unwrap();
         assert_eq!(
             line.emulator.join(" "),
@@ -373,11 +481,11 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         for text in ["+S", "+sbwt -x", "-name", "-env X", "-start_epmd"] {
-            let error = sort_flags(&words(text)).unwrap_err();
+            let error = sort_flags(&words(text), Otp::nearest("13")).unwrap_err();
             assert!(matches!(error, FlagError::MissingValue(_)), "{text}");
         }
         for text in ["+Bx", "+SDx 1", "+Ix", "-start_epmd maybe", "-smp disable"] {
-            let error = sort_flags(&words(text)).unwrap_err();
+            let error = sort_flags(&words(text), Otp::nearest("13")).unwrap_err();
             assert!(matches!(error, FlagError::Unsupported(_)), "{text}");
         }
     }

@@ -39,7 +39,23 @@ pub enum Reason {
 /// # Errors
 /// The first thing that is wrong, with its line.
 pub fn parse(bytes: &[u8]) -> Result<Vec<String>, ParseError> {
-    let mut reader = Reader { bytes, at: 0 };
+    words(bytes, true)
+}
+
+/// Reads the flags in a variable (`ERL_FLAGS`), which has no comments.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn parse_variable(text: &str) -> Result<Vec<String>, ParseError> {
+    words(text.as_bytes(), false)
+}
+
+fn words(bytes: &[u8], comments: bool) -> Result<Vec<String>, ParseError> {
+    let mut reader = Reader {
+        bytes,
+        at: 0,
+        comments,
+    };
     let mut arguments = Vec::new();
     while reader.skip_to_word() {
         let start = reader.at;
@@ -71,6 +87,8 @@ pub fn emit(arguments: &[String]) -> String {
 struct Reader<'a> {
     bytes: &'a [u8],
     at: usize,
+    /// Whether `#` starts a comment.
+    comments: bool,
 }
 
 impl Reader<'_> {
@@ -93,7 +111,7 @@ impl Reader<'_> {
             match byte {
                 b'\n' => comment = false,
                 _ if comment || is_space(byte) => {}
-                b'#' => comment = true,
+                b'#' if self.comments => comment = true,
                 _ => return true,
             }
             self.at += 1;
@@ -106,7 +124,7 @@ impl Reader<'_> {
         while let Some(byte) = self.peek() {
             match byte {
                 0 => return Err(self.error(self.at, Reason::Nul)),
-                b'#' => break,
+                b'#' if self.comments => break,
                 byte if is_space(byte) => break,
                 b'"' | b'\'' => self.quoted(byte, &mut word)?,
                 b'\\' => self.escaped(&mut word)?,
@@ -153,7 +171,7 @@ fn is_space(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{ParseError, Reason, emit, parse};
+    use super::{ParseError, Reason, emit, parse, parse_variable};
     use proptest::prelude::{any, prop, prop_assert_eq, proptest};
 
     #[test]
@@ -165,6 +183,7 @@ mod tests {
         ];
         assert_eq!(parse(text).unwrap(), expected);
         assert_eq!(parse(b"# only a comment").unwrap(), [""; 0]);
+        assert_eq!(parse_variable("-a #b c#").unwrap(), ["-a", "#b", "c#"]);
     }
 
     #[test]

@@ -78,7 +78,8 @@ fn code_of(error: &Error) -> Code {
         | Error::NotErts { .. }
         | Error::OtherErts { .. }
         | Error::ErtsVersion { .. }
-        | Error::WrongArchitecture { .. } => Code::RuntimeSystem,
+        | Error::WrongArchitecture { .. }
+        | Error::NoEmulator { .. } => Code::RuntimeSystem,
         Error::MissingApplication { .. }
         | Error::NoApplication { .. }
         | Error::AppMismatch { .. } => Code::Application,
@@ -93,9 +94,7 @@ fn code_of(error: &Error) -> Code {
             Code::UnfitFile
         }
         Error::Flags(_) => Code::UnknownFlag,
-        Error::Unset { .. } | Error::Distribution(_) | Error::OutsideRelease(_) => {
-            Code::StartUnknown
-        }
+        Error::Distribution(_) | Error::OutsideRelease(_) => Code::StartUnknown,
         _ => Code::Unusable,
     }
 }

@@ -80,7 +80,9 @@ impl StartFact {
             Self::HeartCommand { .. } => Code::HeartCommand,
             Self::Note(Note::EpmdMissing) => Code::EpmdMissing,
             Self::Note(Note::EnvShLine { .. }) => Code::EnvSh,
-            Self::Note(_) => Code::NoEpmd,
+            Self::Note(Note::Hook { .. }) => Code::Hook,
+            Self::Note(Note::Unset { .. }) => Code::Unset,
+            Self::Note(Note::NoEpmd { .. }) => Code::NoEpmd,
             Self::Obsolete { .. } => Code::ObsoleteFlag,
             Self::WeakCookie { .. } => Code::WeakCookie,
             Self::CookieInImage { .. } => Code::CookieInImage,
@@ -104,10 +106,11 @@ pub(crate) fn check(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
 
 fn note(note: &Note) -> Finding {
     let place = match note {
-        Note::EnvShLine { path, line, .. } => Place {
+        Note::EnvShLine { path, line, .. } | Note::Unset { path, line, .. } => Place {
             line: Some(*line),
             ..Place::file(path.display())
         },
+        Note::Hook { path, .. } => Place::file(path.display()),
         _ => Place::default(),
     };
     Finding::new(StartFact::Note(note.clone())).at(place)
@@ -198,6 +201,10 @@ fn cookies(subject: &Subject<'_>) -> Vec<StartFact> {
         return Vec::new();
     }
     let given = subject.flag("-setcookie");
+    if given.concat().iter().any(|value| value.contains("${")) {
+        // It is said when the machine starts.
+        return Vec::new();
+    }
     // `-setcookie NODE COOKIE` is for one other node.
     let given = given.iter().filter_map(|values| match values {
         [cookie] | [_, cookie] if !cookie.is_empty() => Some(cookie.clone()),

@@ -325,7 +325,7 @@ rules! {
     /// A line of env.sh has no effect.
     EnvSh "UB507" Warning
         "a line of env.sh has no effect"
-        "No shell runs in a guest. Plain assignments in `env.sh` are applied when the image is made; everything else in it is not."
+        "No shell runs in a guest. Plain assignments in `env.sh` are applied when the machine starts; everything else in it is not."
         "Set the variables with `--env NAME=VALUE`, in the image or at `unibeam run`."
 
     /// A flag without effect.
@@ -333,6 +333,18 @@ rules! {
         "a flag has no effect"
         "The flag existed once, or is a common slip for another one; the emulator takes it silently and does nothing."
         "Use the flag that is named instead."
+
+    /// A template needs a variable.
+    Unset "UB509" Info
+        "a variable of the configuration has no value yet"
+        "`vm.args.src` and `sys.config.src` are filled when the machine starts. A variable that has no default then needs a value: without it the machine ends with status 120."
+        "Give it one at boot, `unibeam run --env NAME=VALUE`, or in the image with `--env`; or write a default, `${NAME:-VALUE}`."
+
+    /// A hook of a start script.
+    Hook "UB510" Warning
+        "a hook of the start script is not run"
+        "relx's start script runs the programs of `pre_start` hooks before the emulator. No shell runs in a guest, so nothing runs them."
+        "Do the hook's work in the application's start, or while the image is made."
 
     /// A weak cookie.
     WeakCookie "UB511" Warning

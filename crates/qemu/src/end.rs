@@ -42,6 +42,12 @@ impl fmt::Display for Verdict {
             Ending::Panic => write!(f, "the kernel panicked"),
             Ending::OutOfMemory => write!(f, "the guest ran out of memory"),
             Ending::BadImage => write!(f, "the kernel cannot start what is in the image"),
+            Ending::NotConfigured => {
+                write!(
+                    f,
+                    "the release lacks a variable, or its flags make no sense"
+                )
+            }
         }
     }
 }

@@ -304,15 +304,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// A `.src` file uses a variable that has no value.
+    /// There is no emulator of the type and flavour that the flags name.
     #[error(
-        "{path} uses the environment variable {name}, which has no value at build time; give one (`--env {name}=VALUE`)"
+        "the release's flags want the emulator {path}, which does not exist; leave out `-emu_flavor` and `-emu_type`, or build the release with it"
     )]
-    Unset {
-        /// The file.
+    NoEmulator {
+        /// The program.
         path: PathBuf,
-        /// The variable.
-        name: String,
     },
     /// A setting of a mix release has a value its start script refuses.
     #[error("RELEASE_DISTRIBUTION is `{0}`, expected `sname`, `name` or `none`")]

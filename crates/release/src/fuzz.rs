@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use launch::substitute::substitute;
+
 use crate::app::AppFile;
 use crate::archive::{self, Limits};
 use crate::boot::BootScript;
@@ -125,5 +127,22 @@ fn assert_links_stay(root: &Path, folder: &Path) {
         } else if path.is_dir() {
             assert_links_stay(root, &path);
         }
+    }
+}
+
+/// Templates, with lines `NAME=VALUE` before an empty line as the environment: what has a value is
+/// replaced, and a text that was filled is as it was.
+pub fn template(bytes: &[u8]) {
+    let Ok(input) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let (variables, template) = input.split_once("\n\n").unwrap_or(("", input));
+    let pairs = variables.lines().filter_map(|line| line.split_once('='));
+    let env = pairs
+        .map(|(name, value)| (name.to_string(), value.to_string()))
+        .collect();
+    let filled = substitute(template, &env);
+    if filled.unset.is_empty() {
+        assert_eq!(substitute(&filled.text, &env), filled);
     }
 }

@@ -37,12 +37,9 @@ pub mod tree;
 mod walk;
 
 pub use error::{Elsewhere, Error};
-pub use launch::{env_sh, erlexec, vm_args};
+pub use launch::{GUEST_ROOT, env_sh, erlexec, vm_args};
 pub use places::Places;
 pub use release::{Application, Flavour, Release};
 pub use start::{CodeLoading, Note, Start, StartOptions};
 pub use tree::{GuestPath, Source, TreeEntry};
 pub use walk::Unfit;
-
-/// Root directory of the release inside the guest (`ROOTDIR`, `RELEASE_ROOT`).
-pub const GUEST_ROOT: &str = "/release";

@@ -15,27 +15,7 @@ use crate::tree::GuestPath;
 use crate::walk::Mount;
 use crate::{Error, Places, StartOptions, archive};
 
-/// What built a release, which decides how it is started.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flavour {
-    /// OTP's own tools (`systools`, `reltool`): started by `start_erl`.
-    Systools,
-    /// relx (`rebar3 release`) with its extended start script.
-    Relx,
-    /// `mix release`.
-    Mix,
-}
-
-impl Flavour {
-    /// Its name for people and machines.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Systools => "systools",
-            Self::Relx => "relx",
-            Self::Mix => "mix",
-        }
-    }
-}
+pub use boot_contract::release::Flavour;
 
 /// One application of the release.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -276,13 +256,18 @@ impl Release {
         self.read_boot(&path).map(drop)
     }
 
-    /// A configuration that the emulator could not read would end the boot.
+    /// A configuration that the emulator could not read would end the boot; one of relx may have
+    /// variables that are replaced before (`RELX_REPLACE_OS_VARS`).
     pub(crate) fn check_config(&self) -> Result<(), Error> {
         let path = self.version_dir().join("sys.config");
-        if path.is_file() {
-            read_term(&path)?;
+        if !path.is_file() {
+            return Ok(());
         }
-        Ok(())
+        let has_variables = |text: &[u8]| text.windows(2).any(|two| two == b"${");
+        if self.flavour == Flavour::Relx && has_variables(&read::metadata_file(&path)?) {
+            return Ok(());
+        }
+        read_term(&path).map(drop)
     }
 }
 

@@ -55,3 +55,8 @@ fn archive() {
 fn script() {
     each_cut("release_script", release::fuzz::script, 7);
 }
+
+#[test]
+fn template() {
+    each("release_template", release::fuzz::template);
+}

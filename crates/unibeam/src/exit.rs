@@ -27,6 +27,8 @@ pub(crate) enum Exit {
     OutOfMemory,
     /// The kernel found nothing to start in the image.
     BadImage,
+    /// The release cannot be started with the variables and flags it was given.
+    NotConfigured,
     /// The time limit passed.
     Timeout,
     /// QEMU is missing, failed or was killed.
@@ -49,6 +51,7 @@ impl Exit {
             Self::BadSignature => 4,
             Self::Release(status) => status,
             Self::Signal(signal) => SIGNAL_BASE | signal,
+            Self::NotConfigured => 120,
             Self::Panic => 121,
             Self::OutOfMemory => 122,
             Self::BadImage => 123,
@@ -77,6 +80,7 @@ impl Exit {
             Ending::Panic => Self::Panic,
             Ending::OutOfMemory => Self::OutOfMemory,
             Ending::BadImage => Self::BadImage,
+            Ending::NotConfigured => Self::NotConfigured,
         }
     }
 }

@@ -42,6 +42,12 @@ fn workspace() -> tempfile::TempDir {
         "-sname tiny\n-setcookie YVEUBLMUVB7ZQZ5GHQJ2\n",
     );
     broken_release(&folder.path().join("broken"));
+    let template = folder.path().join("template");
+    release(&template, "");
+    write(
+        &template.join("releases/1/vm.args.src"),
+        "-sname tiny\n-setcookie ${COOKIE}\n-emu_flavor ${FLAVOUR:-smp}\n",
+    );
     archives(folder.path());
     release(&folder.path().join("no-erts"), "");
     fs::remove_dir_all(folder.path().join("no-erts/erts-13.1.5")).unwrap();

@@ -39,6 +39,7 @@ defmodule ElixirCheck do
   defp checks do
     [
       {"names of files are UTF-8", fn -> :file.native_name_encoding() == :utf8 end},
+      {"configuration providers", &configured/0},
       {"files", &files/0},
       {"streams", &streams/0},
       {"Logger", &logger/0},
@@ -55,6 +56,15 @@ defmodule ElixirCheck do
       {"Calendar", &calendar/0},
       {"URI, Base, Regex", &texts/0}
     ]
+  end
+
+  # Providers wrote a copy of sys.config, and the system started again with it.
+  defp configured do
+    {:ok, [written]} = :file.consult(System.fetch_env!("RELEASE_SYS_CONFIG") <> ".config")
+
+    :net_kernel.get_net_ticktime() == 77 and
+      Application.get_env(:elixir_check, :provided) == "from a provider" and
+      written[:elixir_check][:provided] == "from a provider"
   end
 
   defp files do

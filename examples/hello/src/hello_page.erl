@@ -20,7 +20,8 @@ do(#mod{request_uri = Uri}) ->
 page("/", _) ->
     {200, ["Hello from unibeam\n",
            "OTP ", erlang:system_info(otp_release),
-           ", ERTS ", erlang:system_info(version), "\n"]};
+           ", ERTS ", erlang:system_info(version),
+           ", ", atom_to_list(erlang:system_info(emu_flavor)), "\n"]};
 page("/stop", Query) ->
     Status = status(Query),
     init:stop(Status),

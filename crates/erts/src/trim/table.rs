@@ -178,11 +178,11 @@ pub static RULES: [Rule; 17] = [
     ),
     leaves_out(
         "start-scripts",
-        "`elixir`, `iex`, `env.sh`, `remote.vm.args` and the `.script` files of boot scripts in `releases/VERSION`",
+        "`elixir`, `iex`, `remote.vm.args` and the `.script` files of boot scripts in `releases/VERSION`",
         "Their work is done when the image is made; the emulator reads the `.boot` files.",
         |place| {
             place.in_version()
-                && (matches!(place.name, "elixir" | "iex" | "env.sh" | "remote.vm.args")
+                && (matches!(place.name, "elixir" | "iex" | "remote.vm.args")
                     || place.has_extension(&["script"]))
         },
     ),

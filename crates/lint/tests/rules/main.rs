@@ -132,7 +132,7 @@ const FILES: [Code; 6] = [
     Code::Timezone,
     Code::OwnDirectory,
 ];
-const START: [Code; 11] = [
+const START: [Code; 13] = [
     Code::UnknownFlag,
     Code::UnprovenFlag,
     Code::Heart,
@@ -141,6 +141,8 @@ const START: [Code; 11] = [
     Code::EpmdMissing,
     Code::EnvSh,
     Code::ObsoleteFlag,
+    Code::Unset,
+    Code::Hook,
     Code::WeakCookie,
     Code::CookieInImage,
     Code::NoCookie,

@@ -49,7 +49,7 @@ fn releases_that_lack_something() {
     fs::remove_file(made.path("releases/1.0/start.boot")).unwrap();
     fs::remove_file(made.erts().join("bin/beam.smp")).unwrap();
     // A template makes it a release of relx.
-    made.write("releases/1.0/vm.args.src", "-sname ${NOWHERE}");
+    made.write("releases/1.0/vm.args.src", "-args_file /NOWHERE");
     let boot = made.path("releases/1.0/hello.boot");
     demand(
         &made.check(),

@@ -88,7 +88,7 @@ fn starts_that_surprise() {
         &findings,
         &[
             (Code::UnknownFlag, "does not know `+sfoo`"),
-            (Code::UnknownFlag, "does not know `+hmaxib`; OTP 27 does"),
+            (Code::UnknownFlag, "does not know `+hmaxib`; OTP 26 does"),
             (Code::ObsoleteFlag, "`-cookie` has no effect"),
             (Code::ObsoleteFlag, "`+K` has no effect"),
             (Code::Heart, "heart watches"),
@@ -125,6 +125,31 @@ fn starts_that_surprise() {
         Some(long),
     );
     refuse(&made.check(), &START);
+}
+
+#[test]
+fn what_is_said_at_boot_is_not_judged() {
+    let made = Made::new(&[]);
+    let template = "-sname hello\n-setcookie ${COOKIE}\n+S ${SCHEDULERS:-1}\n";
+    made.write("releases/1.0/vm.args.src", template);
+    made.write("bin/hello", "#!/bin/sh\nPRE_START_HOOKS=\"hooks/wait|5\"\n");
+    let findings = made.check();
+    demand(&findings, &[(Code::Hook, "`hooks/wait 5`")]);
+    demand(
+        &findings,
+        &[(
+            Code::Unset,
+            "vm.args.src:2 uses the environment variable COOKIE",
+        )],
+    );
+    refuse(
+        &findings,
+        &[Code::WeakCookie, Code::CookieInImage, Code::NoCookie],
+    );
+    let env = [("COOKIE", "secret")];
+    let findings = check(&made.root, &env, &[], 256);
+    demand(&findings, &[(Code::WeakCookie, "everybody tries first")]);
+    refuse(&findings, &[Code::Unset]);
 }
 
 /// The same release, told to be of a run-time system that nobody has seen.

@@ -1,9 +1,9 @@
 //! The emulator's flags (`+FLAG`), by version of the run-time system.
 //!
-//! Sources: OTP 25.2.3 (ERTS 13.1.5) and 27.3.4.1 (ERTS 15.2.7), erts/emulator/beam/erl_init.c
-//! (`early_init`, `erl_start`), erl_alloc.c (`handle_args`, `handle_au_arg`) and
-//! erts/emulator/sys/common/erl_check_io.c (`erts_init_check_io`). Nothing was removed between the
-//! two. What OTP 25 has is taken for granted in OTP 24.
+//! Sources: OTP 24.0, 24.3.3, 25.2.3, 26.2.5, 27.3.4.1, 28.5 and 29.0.2 (ERTS 12.0 to 17.0.2),
+//! erts/emulator/beam/erl_init.c (`early_init`, `erl_start`), erl_alloc.c (`handle_args`,
+//! `handle_au_arg`) and erts/emulator/sys/common/erl_check_io.c (`erts_init_check_io`); for what came
+//! with a smaller version, erts/doc/notes.md of OTP 29. Nothing that people use was removed.
 
 /// What is known of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,31 +19,37 @@ pub enum Knowledge {
 }
 
 /// The newest run-time system whose sources were read.
-const NEWEST: [u32; 3] = [15, 2, 7];
+const NEWEST: [u32; 3] = [17, 0, 2];
 
-/// The newest run-time system that is known to lack the flags in [`LATER`].
-const WITHOUT: [u32; 3] = [13, 1, 5];
-
-/// Flags that came later, and an OTP that has them.
-const LATER: [(&str, &str); 6] = [
-    ("hmaxib", "27"),
-    ("JMsingle", "27"),
-    ("JPcover", "27"),
-    ("MMlp", "27"),
-    ("pad", "27"),
-    ("zhft", "27"),
+/// Flags that came later, with the first run-time system and the OTP that have them.
+const LATER: [(&str, [u32; 3], &str); 15] = [
+    ("Mdai", [12, 2, 0], "24.2"),
+    ("zosrl", [12, 2, 0], "24.2"),
+    ("IOs", [13, 0, 0], "25"),
+    ("ssrct", [13, 0, 0], "25"),
+    ("JMsingle", [14, 0, 0], "26"),
+    ("hmaxib", [14, 0, 0], "26"),
+    ("pad", [14, 0, 0], "26"),
+    ("JPcover", [15, 0, 0], "27"),
+    ("MMlp", [15, 0, 0], "27"),
+    ("zhft", [15, 0, 0], "27"),
+    ("D", [16, 0, 0], "28"),
+    ("Dibpl", [16, 0, 0], "28"),
+    ("JPperfdirectory", [16, 0, 0], "28"),
+    ("Mumadtn", [16, 1, 0], "28.1"),
+    ("Muacful", [13, 1, 2], "25.1.2"),
 ];
 
 /// Flags whose value may follow in the same word, so that each stands for all words that begin
 /// with it.
-const FLAGS: [&str; 83] = [
-    "A", "B", "C", "H", "IOPp", "IOPt", "IOp", "IOs", "IOt", "JDdump", "JPperf", "K", "L", "MIscs",
+const FLAGS: [&str; 79] = [
+    "A", "B", "C", "H", "IOPp", "IOPt", "IOp", "IOt", "JDdump", "JPperf", "K", "L", "MIscs",
     "MMamcbf", "MMmcs", "MMrmcbf", "MMsco", "MMscrfsd", "MMscrpm", "MMscs", "MYe", "MYm", "MYtp",
-    "MYtt", "Mdai", "Mea", "Mlpm", "Mummc", "Musac", "Muycs", "P", "Q", "R", "SDPcpu", "SDcpu",
-    "SDio", "SP", "T", "V", "W", "a", "c", "d", "e", "fn", "hmax", "hmaxel", "hmaxk", "hmbs",
-    "hmqd", "hms", "hpds", "i", "n", "pc", "r", "sbt", "sbwt", "sbwtdcpu", "sbwtdio", "scl", "sct",
-    "secio", "sfwi", "spp", "ssrct", "sss", "sssdcpu", "sssdio", "stbt", "sub", "swct", "sws",
-    "swt", "swtdcpu", "swtdio", "t", "v", "zdbbl", "zdntgc", "zebwt", "zosrl",
+    "MYtt", "Mea", "Mlpm", "Mummc", "Musac", "Muycs", "P", "Q", "R", "SDPcpu", "SDcpu", "SDio",
+    "SP", "T", "V", "W", "a", "c", "d", "e", "fn", "hmax", "hmaxel", "hmaxk", "hmbs", "hmqd",
+    "hms", "hpds", "i", "n", "pc", "r", "sbt", "sbwt", "sbwtdcpu", "sbwtdio", "scl", "sct",
+    "secio", "sfwi", "spp", "sss", "sssdcpu", "sssdio", "stbt", "sub", "swct", "sws", "swt",
+    "swtdcpu", "swtdio", "t", "v", "zdbbl", "zdntgc", "zebwt",
 ];
 
 /// Flags that are followed by a number, in the same word or not.
@@ -62,11 +68,12 @@ const ALLOCATOR_FLAGS: [&str; 22] = [
 /// system of this version.
 pub fn knowledge(flag: &str, erts: &str) -> Knowledge {
     let version = version(erts);
-    if let Some((_, since)) = LATER.iter().find(|(name, _)| flag.starts_with(name)) {
-        return if version > WITHOUT {
+    let later = LATER.iter().find(|(name, ..)| is_named(flag, name));
+    if let Some((_, first, otp)) = later {
+        return if version >= *first {
             Knowledge::Exists
         } else {
-            Knowledge::Later(since)
+            Knowledge::Later(otp)
         };
     }
     if exists(flag) {
@@ -89,12 +96,27 @@ fn exists(flag: &str) -> bool {
         || is_allocator_flag(flag)
 }
 
+/// Whether a flag is this one of [`LATER`].
+fn is_named(flag: &str, name: &str) -> bool {
+    match name {
+        // Without a value, unlike those that begin so.
+        "D" => flag == name,
+        // Of any allocator.
+        "Muacful" => allocator_flag(flag).is_some_and(|rest| rest.starts_with("acful")),
+        _ => flag.starts_with(name),
+    }
+}
+
+/// What a flag says of one of the allocators, or of all.
+fn allocator_flag(flag: &str) -> Option<&str> {
+    let rest = flag.strip_prefix('M')?;
+    let allocator = rest.bytes().next()?;
+    ALLOCATORS.contains(&allocator).then(|| &rest[1..])
+}
+
 fn is_allocator_flag(flag: &str) -> bool {
-    let Some([allocator, rest @ ..]) = flag.strip_prefix('M').map(str::as_bytes) else {
-        return false;
-    };
-    let mut names = ALLOCATOR_FLAGS.iter();
-    ALLOCATORS.contains(allocator) && names.any(|name| rest.starts_with(name.as_bytes()))
+    let rest = allocator_flag(flag);
+    rest.is_some_and(|rest| ALLOCATOR_FLAGS.iter().any(|name| rest.starts_with(name)))
 }
 
 /// The first three numbers of a version; what is missing is 0.
@@ -122,9 +144,18 @@ mod tests {
             "w", "x", "sfoo", "zfoo", "hfoo", "Sx", "MBfoo", "Mfoo", "JMx", "", "px",
         ] {
             assert_eq!(knowledge(flag, "15.2.7"), Knowledge::None, "{flag}");
-            assert_eq!(knowledge(flag, "16.0"), Knowledge::Unknown, "{flag}");
+            assert_eq!(knowledge(flag, "17.1"), Knowledge::Unknown, "{flag}");
         }
-        assert_eq!(knowledge("hmaxib", "13.1.5"), Knowledge::Later("27"));
-        assert_eq!(knowledge("hmaxib", "15.2.7"), Knowledge::Exists);
+        for (flag, before, otp, since) in [
+            ("hmaxib", "13.1.5", "26", "14.0"),
+            ("MBacful", "13.1", "25.1.2", "13.1.2"),
+            ("zosrl8", "12.1.5", "24.2", "12.2"),
+            ("Mumadtn", "16.0.3", "28.1", "16.1"),
+            ("D", "15.2.7", "28", "16.0"),
+        ] {
+            assert_eq!(knowledge(flag, before), Knowledge::Later(otp), "{flag}");
+            assert_eq!(knowledge(flag, since), Knowledge::Exists, "{flag}");
+        }
+        assert_eq!(knowledge("Dx", "16.0"), Knowledge::None);
     }
 }

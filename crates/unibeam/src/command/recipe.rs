@@ -173,7 +173,7 @@ impl Recipe {
         }
         .describe();
         let mut root: Vec<_> = tree.into_iter().map(root_entry).collect();
-        root.push(RootEntry::bytes(init::PATH, start.init.emit(), INIT_MODE));
+        root.push(RootEntry::bytes(init::PATH, start.plan.emit(), INIT_MODE));
         Ok(Self {
             release: draft.release,
             notes,

@@ -37,9 +37,9 @@ impl Signing {
     /// The image cannot be read, or the signature not written.
     pub(super) fn finish(self, image: &Path, digest: &str, time: Option<u32>) -> Result<(), Error> {
         let name = image.file_name().unwrap_or_default().to_string_lossy();
-        let time = time.map(|time| format!("timestamp:{time} "));
+        let time = time.map(|time| format!("timestamp:{time}\t"));
         let time = time.unwrap_or_default();
-        let comment = format!("{time}file:{} digest:{digest}", one_line(&name));
+        let comment = format!("{time}file:{}\tdigest:{digest}", one_line(&name));
         self.file.finish(&self.signer.sign(image, &comment)?)
     }
 }
