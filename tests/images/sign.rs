@@ -218,3 +218,22 @@ fn what_is_no_key_is_named() {
         said(&result)
     );
 }
+
+/// A key without a password has no checksum; the halves of this one do not belong together.
+#[test]
+fn a_damaged_key_signs_nothing() {
+    let (keys, folder) = (Keys::plain(), scratch());
+    let text = fs::read_to_string(keys.secret()).unwrap();
+    let line = text.lines().nth(1).unwrap();
+    let mut damaged = line.to_owned().into_bytes();
+    // In the middle of the secret half: bytes 62 to 93 of the key, base64 has four digits for three.
+    let digit = &mut damaged[104];
+    *digit = if *digit == b'A' { b'B' } else { b'A' };
+    let damaged = text.replace(line, std::str::from_utf8(&damaged).unwrap());
+    fs::write(keys.secret(), damaged).unwrap();
+    let (image, mut command) = sign(folder.path(), "a.img", &keys.secret());
+    let result = output(&mut command);
+    assert_eq!(result.status.code(), Some(1), "{}", said(&result));
+    assert!(said(&result).contains("is damaged"), "{}", said(&result));
+    assert!(!image.exists());
+}

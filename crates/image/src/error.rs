@@ -14,16 +14,14 @@ use crate::plan::SIZE_MAX;
 #[derive(Debug, thiserror::Error)]
 pub enum ImageError {
     /// The output is a directory.
-    #[error(
-        "cannot write the image to {path}: it is a directory; name a file, for example {path}/app.img"
-    )]
+    #[error("cannot write to {path}: it is a directory; name a file, for example {path}/app.img")]
     OutputIsDirectory {
         /// The output.
         path: PathBuf,
     },
     /// The output is a device, a pipe or a socket.
     #[error(
-        "cannot write the image to {path}: it is not a regular file; write a file and copy it there, for example with dd"
+        "cannot write to {path}: it is not a regular file; write a file and copy it there, for example with dd"
     )]
     OutputIsDevice {
         /// The output.
@@ -33,6 +31,14 @@ pub enum ImageError {
     #[error("cannot write the image {path}: {}; {}", reason(.source), remedy(.source))]
     Output {
         /// The output.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// A file beside the image cannot be created or written.
+    #[error("cannot write {path}: {}; {}", reason(.source), remedy(.source))]
+    Beside {
+        /// The file.
         path: PathBuf,
         /// The operating system's reason.
         source: io::Error,

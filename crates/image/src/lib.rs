@@ -19,6 +19,7 @@ mod output;
 mod plan;
 mod spec;
 mod temporary;
+mod whole_file;
 
 pub use assemble::{Progress, Report, assemble, plan};
 pub use disk_image::{ByteRange, DiskImage, Section};
@@ -26,3 +27,4 @@ pub use error::ImageError;
 pub use formats::{Compress, Compression, Encoding, EncodingError, Format, FormatError, Medium};
 pub use plan::{Part, Plan, PlanError, SIZE_MAX};
 pub use spec::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};
+pub use whole_file::WholeFile;

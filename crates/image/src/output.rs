@@ -84,7 +84,7 @@ impl Output {
 }
 
 /// The file that will be replaced: links are followed, anything but a regular file is refused.
-fn target(path: &Path) -> Result<PathBuf, ImageError> {
+pub(crate) fn target(path: &Path) -> Result<PathBuf, ImageError> {
     let Ok(metadata) = path.metadata() else {
         return Ok(path.to_path_buf());
     };

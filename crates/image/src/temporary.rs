@@ -5,11 +5,19 @@
 //! failure.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use tempfile::{Builder, NamedTempFile};
 
+/// Errors of folders, and not of file systems without unnamed files.
+const IS_FINAL: [ErrorKind; 3] = [
+    ErrorKind::NotFound,
+    ErrorKind::PermissionDenied,
+    ErrorKind::ReadOnlyFilesystem,
+];
+
+#[derive(Debug)]
 pub(crate) enum Temporary {
     /// Linked into the folder at the end.
     Unnamed(File),
@@ -23,6 +31,8 @@ impl Temporary {
         let folder = folder(path);
         match unnamed(folder) {
             Ok(file) => Ok(Self::Unnamed(file)),
+            // A neighbour would be no better off, and its error would name it.
+            Err(error) if IS_FINAL.contains(&error.kind()) => Err(error),
             Err(_) => names().tempfile_in(folder).map(Self::Neighbour),
         }
     }
@@ -91,7 +101,7 @@ const OPEN_FILES: &str = "/proc/self/fd";
 fn unnamed(folder: &Path) -> io::Result<File> {
     use rustix::fs::{Mode, OFlags, open};
     if !Path::new(OPEN_FILES).is_dir() {
-        return Err(io::ErrorKind::Unsupported.into());
+        return Err(ErrorKind::Unsupported.into());
     }
     let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
     Ok(open(folder, flags, Mode::from_raw_mode(0o666))?.into())
@@ -108,12 +118,12 @@ fn link(file: &File, name: &Path) -> io::Result<()> {
 
 #[cfg(not(target_os = "linux"))]
 fn unnamed(_: &Path) -> io::Result<File> {
-    Err(io::ErrorKind::Unsupported.into())
+    Err(ErrorKind::Unsupported.into())
 }
 
 #[cfg(not(target_os = "linux"))]
 fn link(_: &File, _: &Path) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    Err(ErrorKind::Unsupported.into())
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use image::{EncodingError, ImageError};
 use qemu::{ProfileError, StartError, WaitError};
 use std::io;
 use std::num::ParseIntError;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// What stopped a command.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +57,10 @@ pub(crate) enum Error {
     ScratchFolder(#[source] io::Error),
     #[error("cannot listen to signals")]
     Signals(#[source] io::Error),
-    #[error("cannot write {}: {source}; choose a folder that is there and that you may write to", path.display())]
-    Write { path: PathBuf, source: io::Error },
+    #[error("{} would be written over {}; name different files", path.display(), other.display())]
+    SameFile { path: PathBuf, other: PathBuf },
+    #[error("{} is in the release, so that it would be part of the next image; name a file outside of {}", path.display(), release.display())]
+    InRelease { path: PathBuf, release: PathBuf },
     #[error("cannot write the report")]
     Report(#[source] io::Error),
     #[error("the report is not JSON")]
@@ -66,19 +68,16 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The error for a file that cannot be written.
-    pub(crate) fn write(path: &Path, source: io::Error) -> Self {
-        Self::Write {
-            path: path.into(),
-            source,
-        }
-    }
-
     /// The exit status for this error.
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Unfit { first, .. } => first.exit(),
-            Self::OneToCompare | Self::TwoToShow | Self::Usage(_) => Exit::Usage,
+            Self::OneToCompare
+            | Self::TwoToShow
+            | Self::Usage(_)
+            | Self::Encoding(_)
+            | Self::SameFile { .. }
+            | Self::InRelease { .. } => Exit::Usage,
             Self::Signature(error) if error.is_bad() => Exit::BadSignature,
             Self::Start(_) => Exit::Machine,
             Self::Wait(WaitError::Timeout { .. }) => Exit::Timeout,

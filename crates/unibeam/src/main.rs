@@ -9,7 +9,6 @@ mod config;
 mod error;
 mod exit;
 mod output;
-mod pending;
 mod signals;
 mod signature;
 

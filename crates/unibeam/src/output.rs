@@ -115,7 +115,8 @@ pub(crate) fn wrapped(paragraph: &str) -> String {
 
 /// A size in MiB with one decimal.
 pub(crate) fn mib(bytes: u64) -> String {
-    let tenths = (bytes * 10).div_ceil(1 << 20);
+    // In 128 bits: sizes in foreign manifests can be anything.
+    let tenths = (u128::from(bytes) * 10).div_ceil(1 << 20);
     format!("{}.{} MiB", tenths / 10, tenths % 10)
 }
 
@@ -137,5 +138,6 @@ mod tests {
         assert_eq!(mib(1), "0.1 MiB");
         assert_eq!(mib(1 << 20), "1.0 MiB");
         assert_eq!(mib((1 << 20) * 3 / 2), "1.5 MiB");
+        assert_eq!(mib(u64::MAX), "17592186044416.0 MiB");
     }
 }

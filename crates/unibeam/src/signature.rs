@@ -5,7 +5,7 @@ use ct_codecs::{Base64, Decoder};
 use minisign::{ErrorKind, PError, SecretKey, SecretKeyBox};
 use minisign_verify::{PublicKey, Signature};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io::{self, Cursor, Read};
 use std::path::{Path, PathBuf};
 
 /// Bytes of a secret key: algorithms, salt and limits of scrypt, number, key, checksum (jedisct1's
@@ -14,6 +14,9 @@ const SECRET_KEY_SIZE: usize = 158;
 /// What these begin with: Ed25519, and scrypt if there is a password, else nothing.
 const WITH_PASSWORD: [u8; 4] = *b"EdSc";
 const WITHOUT_PASSWORD: [u8; 4] = *b"Ed\0\0";
+
+/// The comment that is not signed.
+const UNTRUSTED: &str = "signature of an image of unibeam";
 
 /// Bytes of a file that are read at a time.
 const BUFFER: usize = 1 << 16;
@@ -27,6 +30,8 @@ pub(crate) enum SignatureError {
     NotASecretKey { path: PathBuf },
     #[error("the key {} cannot be used: {source}", path.display())]
     SecretKey { path: PathBuf, source: PError },
+    #[error("the key {} is damaged: its halves do not belong together; use a copy of it, or make another with `minisign -G`", path.display())]
+    DamagedKey { path: PathBuf },
     #[error("the password is not that of the key {}", path.display())]
     WrongPassword { path: PathBuf },
     #[error("the key {} has a password, and there is no terminal to ask for it; set UNIBEAM_KEY_PASSWORD, or name a file with --key-password-file", path.display())]
@@ -98,13 +103,17 @@ impl Signer {
         } else {
             return Err(SignatureError::NotASecretKey { path: path.into() });
         };
-        key.map(Self).map_err(|source| match source.kind() {
+        let key = key.map_err(|source| match source.kind() {
             ErrorKind::Verify => SignatureError::WrongPassword { path: path.into() },
             _ => SignatureError::SecretKey {
                 path: path.into(),
                 source,
             },
-        })
+        })?;
+        match signs_well(&key) {
+            true => Ok(Self(key)),
+            false => Err(SignatureError::DamagedKey { path: path.into() }),
+        }
     }
 
     /// The signature of a file, with a comment that is signed as well.
@@ -116,13 +125,24 @@ impl Signer {
             path: path.into(),
             source,
         })?;
-        let signed = minisign::sign(None, &self.0, file, Some(comment), None);
+        let signed = minisign::sign(None, &self.0, file, Some(comment), Some(UNTRUSTED));
         let signature = signed.map_err(|source| SignatureError::Sign {
             path: path.into(),
             source,
         })?;
         Ok(signature.into_string())
     }
+}
+
+/// Whether the two halves of a key belong together: a key without a password has no checksum that
+/// would tell.
+fn signs_well(key: &SecretKey) -> bool {
+    let public = minisign::PublicKey::from_secret_key(key);
+    let signature = minisign::sign(None, key, io::empty(), None, None);
+    let (Ok(public), Ok(signature)) = (public, signature) else {
+        return false;
+    };
+    minisign::verify(&public, &signature, Cursor::new([]), true, false, false).is_ok()
 }
 
 /// The bytes of a key's file, if they are as many as a secret key has.

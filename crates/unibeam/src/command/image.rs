@@ -1,19 +1,19 @@
 //! `unibeam image`: from a release to a disk image.
 
+use super::outputs;
 use super::recipe::{self, Recipe};
 use super::sign::Signing;
 use crate::cli::ImageArgs;
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
-use crate::pending::PendingFile;
 use crate::signals;
+use crate::signature::place;
 use erts::{Saving, Savings};
-use image::{DiskSpec, Encoding, Plan, Progress};
+use image::{DiskSpec, Encoding, Plan, Progress, WholeFile};
 use manifest::Manifest;
 use manifest::sbom::Bom;
 use serde::Serialize;
-use std::path::Path;
 
 /// What was made or planned, for programs.
 #[derive(Debug, Serialize)]
@@ -23,7 +23,7 @@ struct Report<'a> {
     erts: &'a str,
     built_with: &'static str,
     /// The image; absent after a dry run.
-    image: Option<&'a Path>,
+    image: Option<String>,
     /// SHA-256 of the content; absent after a dry run.
     digest: Option<&'a str>,
     #[serde(flatten)]
@@ -53,13 +53,45 @@ struct SavingReport {
 /// The release is not usable, or the image cannot be written.
 pub(crate) fn run(args: &ImageArgs) -> Result<Exit, Error> {
     let disk = args.disk.spec(&args.output)?;
+    outputs::check(args)?;
     let recipe = Recipe::new(&args.content)?;
+    let beside = Beside::new(args)?;
     if args.dry_run {
         plan(&recipe, disk, args)?;
     } else {
-        write(&recipe, disk, args)?;
+        write(&recipe, disk, args, beside)?;
     }
     Ok(Exit::Success)
+}
+
+/// What is written beside the image. That it can be is known before the image is made.
+struct Beside {
+    signing: Option<Signing>,
+    sbom: Option<WholeFile>,
+}
+
+impl Beside {
+    fn new(args: &ImageArgs) -> Result<Self, Error> {
+        Ok(Self {
+            signing: Signing::new(&args.sign, &args.output)?,
+            sbom: args.sbom.as_deref().map(WholeFile::create).transpose()?,
+        })
+    }
+
+    fn finish(self, recipe: &Recipe, made: &image::Report) -> Result<(), Error> {
+        let time = recipe::source_date_epoch()?;
+        if let Some(file) = self.sbom {
+            let manifest = Manifest {
+                digest: made.digest.clone(),
+                ..recipe.manifest.clone()
+            };
+            file.finish(Bom::new(&manifest, time).emit().as_bytes())?;
+        }
+        match self.signing {
+            Some(signing) => signing.finish(&made.path, &made.digest, time),
+            None => Ok(()),
+        }
+    }
 }
 
 fn plan(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
@@ -87,10 +119,8 @@ fn savings(recipe: &Recipe) -> Result<(), Error> {
     Ok(())
 }
 
-fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
+fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs, beside: Beside) -> Result<(), Error> {
     signals::survive_file_size_limit().map_err(Error::Signals)?;
-    let signing = Signing::new(&args.sign, &args.output)?;
-    let sbom = args.sbom.as_deref().map(PendingFile::new).transpose()?;
     let bar = output::byte_progress(!args.report.json && !args.report.quiet, "writing");
     let made = image::assemble(
         &recipe.spec(disk),
@@ -101,23 +131,30 @@ fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error>
         },
     )?;
     bar.finish_and_clear();
-    if let Some(file) = sbom {
-        let manifest = Manifest {
-            digest: made.digest.clone(),
-            ..recipe.manifest.clone()
-        };
-        file.finish(&Bom::new(&manifest, recipe::source_date_epoch()?).emit())?;
-    }
-    if let Some(signing) = signing {
-        signing.finish(&made.path, &made.digest, recipe::source_date_epoch()?)?;
-    }
+    beside.finish(recipe, &made)?;
     if args.report.json {
         return output::json(&report(recipe, disk.encoding, &made.plan, Some(&made)));
     }
-    notes(recipe, args);
     if args.report.quiet {
         return Ok(());
     }
+    notes(recipe, args);
+    stale_signature(args);
+    summary(recipe, args, &made)
+}
+
+/// A signature of an earlier image of this name is not one of the new image.
+fn stale_signature(args: &ImageArgs) {
+    let signature = place(&args.output);
+    if args.sign.sign.is_none() && signature.exists() {
+        let signature = signature.display();
+        output::note(format!(
+            "note: {signature} is the signature of an earlier image; sign this one with --sign, or remove it"
+        ));
+    }
+}
+
+fn summary(recipe: &Recipe, args: &ImageArgs, made: &image::Report) -> Result<(), Error> {
     let output = args.output.display();
     let release = &recipe.release;
     output::result(format!(
@@ -125,7 +162,7 @@ fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error>
         release.name(),
         release.version(),
         release.erts_version(),
-        size(&made)
+        size(made)
     ))?;
     if let Some(line) = savings_line(&recipe.savings) {
         output::result(line)?;
@@ -183,7 +220,7 @@ fn report<'a>(
         version: recipe.release.version(),
         erts: recipe.release.erts_version(),
         built_with: recipe.release.flavour().name(),
-        image: made.map(|made| made.path.as_path()),
+        image: made.map(|made| made.path.display().to_string()),
         digest: made.map(|made| made.digest.as_str()),
         encoding,
         file_size: made.map(|made| made.file_size),

@@ -5,6 +5,7 @@ mod describe;
 mod guest;
 mod image;
 mod inspect;
+mod outputs;
 mod recipe;
 mod run;
 mod sign;

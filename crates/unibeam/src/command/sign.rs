@@ -2,8 +2,8 @@
 
 use crate::cli::{PASSWORD_VARIABLE, SignArgs};
 use crate::error::Error;
-use crate::pending::PendingFile;
 use crate::signature::{SignatureError, Signer, place};
+use image::WholeFile;
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use std::path::Path;
 /// A signature to be made, once there is something to sign.
 pub(super) struct Signing {
     signer: Signer,
-    file: PendingFile,
+    file: WholeFile,
 }
 
 impl Signing {
@@ -26,7 +26,7 @@ impl Signing {
         let password = || password(key, args.key_password_file.as_deref());
         Ok(Some(Self {
             signer: Signer::read(key, password)?,
-            file: PendingFile::new(&place(output))?,
+            file: WholeFile::create(&place(output))?,
         }))
     }
 
@@ -37,10 +37,11 @@ impl Signing {
     /// The image cannot be read, or the signature not written.
     pub(super) fn finish(self, image: &Path, digest: &str, time: Option<u32>) -> Result<(), Error> {
         let name = image.file_name().unwrap_or_default().to_string_lossy();
-        let time = time.map(|time| format!("timestamp:{time}\t"));
+        let time = time.map(|time| format!("timestamp:{time} "));
         let time = time.unwrap_or_default();
-        let comment = format!("{time}file:{}\tdigest:{digest}", one_line(&name));
-        self.file.finish(&self.signer.sign(image, &comment)?)
+        let comment = format!("{time}file:{} digest:{digest}", one_line(&name));
+        let signature = self.signer.sign(image, &comment)?;
+        Ok(self.file.finish(signature.as_bytes())?)
     }
 }
 
