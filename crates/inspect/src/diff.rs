@@ -1,14 +1,15 @@
 //! How two images differ.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Write};
 
+use boot_contract::cmdline;
 use manifest::{Library, Manifest};
 use serde::Serialize;
-use sha2::{Digest, Sha256};
 
 use crate::contents::{Contents, Entry, Kind};
+use crate::disk::{PartitionChange, boot_code_changed, partitions};
 use crate::error::Error;
+use crate::hash::Hash;
 use crate::inspected::Inspected;
 use crate::text::printable;
 
@@ -26,6 +27,12 @@ pub struct Diff {
     pub boot: Vec<BootChange>,
     /// Whether the kernel is another one; not known (`null`) unless both are images.
     pub kernel_changed: Option<bool>,
+    /// Whether the code that loads it with a BIOS is another one; not known unless both are images.
+    pub boot_code_changed: Option<bool>,
+    /// Whether the digest is another one; not known unless both have one.
+    pub digest_changed: Option<bool>,
+    /// The disk and its partitions that came, went, or lie elsewhere.
+    pub partitions: Vec<PartitionChange>,
     /// All parts whose size is another one.
     pub sizes: Vec<SizeChange>,
     /// Files that came, went, or have other content or permissions.
@@ -44,7 +51,8 @@ pub struct VersionChange {
 }
 
 /// A field of the boot configuration that is another one; of the environment, the names that went
-/// and those that came.
+/// and those that came. Of the command line, both are the same if it differs in what is not told:
+/// in values that may be secret, in quotes or in spaces.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BootChange {
     /// The field, as in the manifest.
@@ -88,9 +96,12 @@ impl Diff {
             versions: changes(versions(before), versions(after)),
             applications: changes(applications(before), applications(after)),
             libraries: changes(libraries(before), libraries(after)),
-            boot: boot(before, after),
+            boot: boot(old, new),
             files: files(old, new)?,
             kernel_changed: kernel_changed(old, new)?,
+            boot_code_changed: boot_code_changed(old, new)?,
+            digest_changed: digest_changed(before, after),
+            partitions: partitions(old, new),
             sizes: sizes(old, new),
         })
     }
@@ -102,7 +113,13 @@ impl Diff {
             && self.libraries.is_empty()
             && self.boot.is_empty()
             && self.files.is_empty()
-            && self.kernel_changed != Some(true)
+            && self.partitions.is_empty()
+            && ![
+                self.kernel_changed,
+                self.boot_code_changed,
+                self.digest_changed,
+            ]
+            .contains(&Some(true))
     }
 }
 
@@ -159,11 +176,12 @@ fn libraries(manifest: &Manifest) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn boot(old: &Manifest, new: &Manifest) -> Vec<BootChange> {
+fn boot(old: &Inspected<'_>, new: &Inspected<'_>) -> Vec<BootChange> {
+    let command_line = command_line(old, new);
+    let (old, new) = (&old.manifest, &new.manifest);
     let fields = |manifest: &Manifest| {
         let boot = &manifest.boot;
         [
-            ("command_line", boot.command_line.clone()),
             ("program", boot.program.clone()),
             ("beside", boot.beside.join(" ")),
             ("directory", boot.directory.clone()),
@@ -177,10 +195,35 @@ fn boot(old: &Manifest, new: &Manifest) -> Vec<BootChange> {
     };
     let pairs = fields(old).into_iter().zip(fields(new));
     let changed = pairs.filter(|((_, old), (_, new))| old != new);
-    changed
-        .map(|((field, old), (_, new))| BootChange { field, old, new })
+    let changed = changed.map(|((field, old), (_, new))| BootChange { field, old, new });
+    command_line
+        .into_iter()
+        .chain(changed)
         .chain(Some(environment).filter(|change| change.old != change.new))
         .collect()
+}
+
+/// Images are compared by the command line that boots them, not by what they say of it.
+fn command_line(old: &Inspected<'_>, new: &Inspected<'_>) -> Option<BootChange> {
+    let shown = |inspected: &Inspected<'_>| match inspected.image {
+        Some(image) => manifest::command_line(cmdline::words(&image.cmdline)),
+        None => inspected.manifest.boot.command_line.clone(),
+    };
+    let change = BootChange {
+        field: "command_line",
+        old: shown(old),
+        new: shown(new),
+    };
+    let differs = match (old.image, new.image) {
+        (Some(old), Some(new)) => old.cmdline != new.cmdline,
+        _ => change.old != change.new,
+    };
+    differs.then_some(change)
+}
+
+fn digest_changed(old: &Manifest, new: &Manifest) -> Option<bool> {
+    let known = !old.digest.is_empty() && !new.digest.is_empty();
+    known.then(|| old.digest != new.digest)
 }
 
 /// The names that the others are not among.
@@ -213,7 +256,7 @@ fn kernel_changed(old: &Inspected<'_>, new: &Inspected<'_>) -> Result<Option<boo
     let (mut before, mut after) = (Hash::default(), Hash::default());
     old.copy(old.kernel, &mut before)?;
     new.copy(new.kernel, &mut after)?;
-    Ok(Some(before.0.finalize() != after.0.finalize()))
+    Ok(Some(before.finish() != after.finish()))
 }
 
 fn files(old: &Inspected<'_>, new: &Inspected<'_>) -> Result<Vec<FileChange>, Error> {
@@ -284,20 +327,5 @@ fn same(old: &Contents<'_>, was: &Entry, new: &Contents<'_>, is: &Entry) -> Resu
     let (mut before, mut after) = (Hash::default(), Hash::default());
     old.copy(was, &mut before)?;
     new.copy(is, &mut after)?;
-    Ok(before.0.finalize() == after.0.finalize())
-}
-
-/// SHA-256 of what is written to it.
-#[derive(Default)]
-struct Hash(Sha256);
-
-impl Write for Hash {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
+    Ok(before.finish() == after.finish())
 }

@@ -59,6 +59,12 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
+    /// The folder to extract to is a symbolic link that leads nowhere.
+    #[error("cannot extract to {}: it is a link to a folder that does not exist; make that folder, or name another one", path.display())]
+    TargetIsDanglingLink {
+        /// The link.
+        path: PathBuf,
+    },
     /// A file or folder cannot be written.
     #[error("cannot extract to {}: {source}", path.display())]
     Write {

@@ -1,11 +1,12 @@
 //! Writing files of an image to a folder of the host.
 //!
-//! The folder is new or empty, and everything is written to a temporary one first. Before that,
-//! all paths are checked: each leads into the folder, comes once, and lies below directories
+//! The folder is new or empty, and everything is written to a temporary one first. A folder that
+//! is there stays the one it is, with its permissions: only what was written moves into it. So it
+//! may be the current one, a link to one, or where a disk is mounted. Before all of that, all paths are checked: each leads into the folder, comes once, and lies below directories
 //! only. So no link of the image can be followed on the way; links are made last all the same.
 
 use std::collections::BTreeMap;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -35,31 +36,66 @@ pub fn extract(
     target: &Path,
 ) -> Result<Extracted, Error> {
     check(contents.entries())?;
-    check_target(target)?;
     let fail = |error| Error::write(target, error);
-    let beside = match target.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::metadata(beside).map_err(fail)?;
+    let is_there = check_target(target)?;
+    let around = if is_there { target } else { parent(target) };
+    fs::metadata(around).map_err(fail)?;
     let scratch = tempfile::Builder::new()
         .prefix(".unibeam-")
-        .tempdir_in(beside)
+        .tempdir_in(around)
         .map_err(fail)?;
     let root = scratch.path().join("root");
     fs::create_dir(&root).map_err(fail)?;
+    let extracted = write_all(contents, wanted, &root, target)?;
+    let moved = if is_there {
+        move_entries(&root, target)
+    } else {
+        fs::rename(&root, target)
+    };
+    moved.map_err(fail)?;
+    Ok(extracted)
+}
+
+fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Moves everything in a folder to another one, or nothing.
+fn move_entries(from: &Path, to: &Path) -> io::Result<()> {
+    let names = fs::read_dir(from)?.map(|entry| Ok(entry?.file_name()));
+    let names = names.collect::<io::Result<Vec<OsString>>>()?;
+    for (count, name) in names.iter().enumerate() {
+        if let Err(error) = fs::rename(from.join(name), to.join(name)) {
+            for name in &names[..count] {
+                fs::rename(to.join(name), from.join(name))?;
+            }
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// Writes the wanted entries below `root`, links last.
+fn write_all(
+    contents: &Contents<'_>,
+    wanted: &dyn Fn(&Entry) -> bool,
+    root: &Path,
+    target: &Path,
+) -> Result<Extracted, Error> {
     let entries = contents.entries().iter().filter(|entry| wanted(entry));
     let (links, others): (Vec<_>, Vec<_>) =
         entries.partition(|entry| matches!(entry.kind, Kind::Symlink(_)));
     let mut extracted = Extracted::default();
     for entry in others.into_iter().chain(links) {
-        write(contents, entry, &root, target)?;
+        write(contents, entry, root, target)?;
         if entry.kind == Kind::File {
             extracted.files += 1;
             extracted.bytes += entry.size;
         }
     }
-    fs::rename(&root, target).map_err(fail)?;
     Ok(extracted)
 }
 
@@ -104,20 +140,22 @@ fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     slashes.map(|(at, _)| &path[..at])
 }
 
-fn check_target(target: &Path) -> Result<(), Error> {
-    let fail = |error| Error::write(target, error);
-    match fs::read_dir(target) {
-        Ok(mut entries) => match entries.next() {
-            None => Ok(()),
-            Some(_) => Err(Error::TargetNotEmpty {
+/// Whether the folder is there; then it is empty.
+fn check_target(target: &Path) -> Result<bool, Error> {
+    let unfit = || Error::TargetNotEmpty {
+        path: target.into(),
+    };
+    match fs::read_dir(target).map(|mut entries| entries.next().is_none()) {
+        Ok(true) => Ok(true),
+        Ok(false) => Err(unfit()),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(unfit()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match target.is_symlink() {
+            true => Err(Error::TargetIsDanglingLink {
                 path: target.into(),
             }),
+            false => Ok(false),
         },
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(Error::TargetNotEmpty {
-            path: target.into(),
-        }),
-        Err(error) => Err(fail(error)),
+        Err(error) => Err(Error::write(target, error)),
     }
 }
 

@@ -7,10 +7,12 @@
 
 mod contents;
 mod diff;
+mod disk;
 mod error;
 mod extract;
 #[doc(hidden)]
 pub mod fuzz;
+mod hash;
 mod infer;
 mod inspected;
 mod sizes;
@@ -18,6 +20,7 @@ mod text;
 
 pub use contents::{Contents, ENTRIES_MAX, Entry, Kind};
 pub use diff::{BootChange, Diff, FileChange, SizeChange, VersionChange};
+pub use disk::PartitionChange;
 pub use error::Error;
 pub use extract::{Extracted, extract};
 pub use infer::infer;

@@ -7,7 +7,7 @@ mod common;
 use boot_contract::init;
 use common::{assemble, example_root, with_spec};
 use image::cpio::Archive;
-use image::{DiskImage, ImageSpec, RootEntry};
+use image::{DiskImage, DiskSpec, ImageSpec, RootEntry};
 use inspect::{Diff, Entry, Error, Inspected, Kind, extract, fuzz};
 use manifest::{Application, Manifest, SCHEMA};
 use std::fs;
@@ -88,6 +88,40 @@ fn a_part_comes_out_alone() {
         .map(|e| e.unwrap().file_name())
         .collect();
     assert_eq!(names, ["page"]);
+}
+
+#[test]
+fn a_folder_that_is_there_keeps_its_permissions() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = make(folder.path(), "a.img", &example_root());
+    let inspected = Inspected::of_image(&image).unwrap();
+    let private = folder.path().join("private");
+    fs::create_dir(&private).unwrap();
+    fs::set_permissions(&private, fs::Permissions::from_mode(0o700)).unwrap();
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink("private", &link).unwrap();
+    // As `.` does, the path has no name of a folder at its end.
+    for target in [
+        link.clone(),
+        private.join("."),
+        link.join("..").join("private"),
+    ] {
+        extract(&inspected.contents, ALL, &target).unwrap();
+        assert!(link.is_symlink() && private.join("etc/hosts").is_file());
+        let mode = fs::metadata(&private).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+        for entry in fs::read_dir(&private).unwrap().map(Result::unwrap) {
+            assert!(!entry.file_name().to_string_lossy().starts_with(".unibeam"));
+            let path = entry.path();
+            match entry.file_type().unwrap().is_dir() {
+                true => fs::remove_dir_all(path).unwrap(),
+                false => fs::remove_file(path).unwrap(),
+            }
+        }
+    }
+    fs::remove_dir(&private).unwrap();
+    let refused = extract(&inspected.contents, ALL, &link).unwrap_err();
+    assert!(refused.to_string().contains("does not exist"), "{refused}");
 }
 
 /// An image in whose archive `from` is replaced by `to`, which is as long.
@@ -236,6 +270,92 @@ fn an_upgrade_is_a_change_of_its_files() {
     };
     assert_eq!((change.old.as_str(), change.new.as_str()), ("TOKEN", "NEW"));
     assert!(Diff::new(&new, &new).unwrap().is_empty());
+}
+
+/// An image of the same files with this command line and disk.
+fn variant(folder: &Path, name: &str, cmdline: &str, disk: DiskSpec) -> PathBuf {
+    let path = folder.join(name);
+    let manifest = Manifest {
+        schema: SCHEMA,
+        ..Manifest::default()
+    };
+    with_spec(&release_root("1.0"), |spec| {
+        let spec = ImageSpec {
+            manifest: Some(&manifest),
+            cmdline,
+            disk,
+            ..*spec
+        };
+        image::assemble(&spec, &path, &mut |_| {}).unwrap()
+    });
+    path
+}
+
+fn diff(old: &Path, new: &Path) -> Diff {
+    let (old, new) = (DiskImage::open(old).unwrap(), DiskImage::open(new).unwrap());
+    let (old, new) = (Inspected::of_image(&old), Inspected::of_image(&new));
+    Diff::new(&old.unwrap(), &new.unwrap()).unwrap()
+}
+
+#[test]
+fn a_hidden_value_is_a_change_and_stays_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name, line| variant(folder.path(), name, line, DiskSpec::default());
+    let (old, new) = (make("a.img", "env.X=s3cret"), make("b.img", "env.X=hidden"));
+    let diff = diff(&old, &new);
+    let [change] = &*diff.boot else {
+        panic!("{:?}", diff.boot)
+    };
+    assert_eq!(
+        (change.old.as_str(), change.new.as_str()),
+        ("env.X=…", "env.X=…")
+    );
+    assert_eq!(diff.digest_changed, Some(true));
+    assert_eq!(diff.boot_code_changed, Some(false));
+    assert!(!diff.is_empty());
+}
+
+#[test]
+fn a_patched_boot_code_is_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = |name| variant(folder.path(), name, "ip=none", DiskSpec::default());
+    let (old, new) = (make("a.img"), make("b.img"));
+    assert!(diff(&old, &new).is_empty());
+    // In the boot sector, in the stage, and in its list of blocks.
+    for at in [7, 40 * 512 + 20, 40 * 512 + 300] {
+        let mut bytes = fs::read(&old).unwrap();
+        bytes[at] ^= 1;
+        fs::write(&new, bytes).unwrap();
+        let diff = diff(&old, &new);
+        assert_eq!(diff.boot_code_changed, Some(true), "{at}");
+        assert!(!diff.is_empty());
+    }
+}
+
+#[test]
+fn another_disk_is_a_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = DiskSpec {
+        size: Some(64 << 20),
+        data: Some(10 << 20),
+        ..DiskSpec::default()
+    };
+    let old = variant(folder.path(), "a.img", "ip=none", DiskSpec::default());
+    let new = variant(folder.path(), "b.img", "ip=none", spec);
+    let diff = diff(&old, &new);
+    let names: Vec<_> = diff
+        .partitions
+        .iter()
+        .map(|part| part.name.as_str())
+        .collect();
+    assert_eq!(
+        (names.first(), names.last()),
+        (Some(&"disk"), Some(&"data"))
+    );
+    let data = diff.partitions.last().unwrap();
+    assert_eq!((data.old, data.new.unwrap().size), (None, 10 << 20));
+    assert_eq!(diff.boot_code_changed, Some(false));
+    assert!(!diff.is_empty());
 }
 
 /// The smallest sound image, with a manifest, in the fuzzer's form.

@@ -68,7 +68,7 @@ const DAMAGED: [(&str, &[u8]); 4] = [
 ];
 
 /// Files for --config: one that is sound, and some with mistakes.
-const CONFIGURATIONS: [(&str, &str); 5] = [
+const CONFIGURATIONS: [(&str, &str); 6] = [
     (
         "sound.toml",
         "release = \"sound\"\n[image]\noutput = \"sound.img\"\nformat = \"vhd\"\ncompress = true\n[check]\nmemory = \"64M\"\n",
@@ -78,6 +78,7 @@ const CONFIGURATIONS: [(&str, &str); 5] = [
         "release = \"sound\"\n\n[image]\nouput = \"a.img\"\n",
     ),
     ("type.toml", "release = \"sound\"\nconsole = \"yes\"\n"),
+    ("host.toml", "hostname = \"my shop\"\n"),
     ("value.toml", "[image]\nsize = \"many\"\n"),
     ("cut.toml", "release = \"sound\n"),
 ];

@@ -135,15 +135,21 @@ impl Format {
 
     /// What a file of this name is expected to be.
     fn of(path: &Path) -> Self {
+        Self::said_by(path).unwrap_or_default()
+    }
+
+    /// The format that a file's name says, if it does: `.img` may be any.
+    pub fn said_by(path: &Path) -> Option<Self> {
         let name = path.as_os_str().to_string_lossy().to_ascii_lowercase();
         let ends = |suffix: &str| name.ends_with(suffix);
         match () {
-            () if ends(".tar.gz") || ends(".tgz") => Self::Gce,
-            () if ends(".qcow2") => Self::Qcow2,
-            () if ends(".vhdx") => Self::Vhdx,
-            () if ends(".vhd") => Self::Vhd,
-            () if ends(".vmdk") => Self::Vmdk,
-            () => Self::Raw,
+            () if ends(".tar.gz") || ends(".tgz") => Some(Self::Gce),
+            () if ends(".qcow2") => Some(Self::Qcow2),
+            () if ends(".vhdx") => Some(Self::Vhdx),
+            () if ends(".vhd") => Some(Self::Vhd),
+            () if ends(".vmdk") => Some(Self::Vmdk),
+            () if ends(".raw") || ends(".zst") || ends(".gz") => Some(Self::Raw),
+            () => None,
         }
     }
 

@@ -1,7 +1,7 @@
 //! What goes into an image: the release, what it needs, and how it starts. The same flags for every
 //! command that looks at a release.
 
-use super::{AddedFile, EnvVar, KeepArg, KernelWord, LoadingArg, TrimArg, trim};
+use super::{AddedFile, EnvVar, HostName, KeepArg, KernelWord, LoadingArg, TrimArg, trim};
 use clap::{Args, Command, FromArgMatches};
 use erts::RuleSet;
 use std::ffi::OsStr;
@@ -67,7 +67,7 @@ pub(crate) struct ContentArgs {
 
     /// The guest's host name [default: the release's name]
     #[arg(long, value_name = "NAME")]
-    pub(crate) hostname: Option<String>,
+    pub(crate) hostname: Option<HostName>,
 
     /// When modules are loaded: all of them at boot, for which a boot takes about twice as long, or
     /// each when it is first used, for which its first user waits [default: as the release says,

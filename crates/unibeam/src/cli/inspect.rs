@@ -13,15 +13,15 @@ pub(crate) struct InspectArgs {
     pub(crate) subjects: Vec<PathBuf>,
 
     /// List all files, with their permissions and sizes
-    #[arg(long, group = "what")]
+    #[arg(long, groups = ["what", "files"])]
     pub(crate) list: bool,
 
     /// Write the files to this folder, which must be new or empty
-    #[arg(long, value_name = "DIR", group = "what")]
+    #[arg(long, value_name = "DIR", groups = ["what", "files"])]
     pub(crate) extract: Option<PathBuf>,
 
     /// List or extract only this file or folder of the image; repeatable
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", requires = "files")]
     pub(crate) only: Vec<String>,
 
     /// Say how the second differs from the first: versions, files, sizes

@@ -3,6 +3,7 @@
 mod check;
 mod content;
 mod disk;
+mod host_name;
 mod inspect;
 mod loading;
 mod sign;
@@ -12,6 +13,7 @@ mod values;
 pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::{ConfigArgs, ContentArgs, PlaceArgs};
 pub(crate) use disk::{CompressArg, DiskArgs};
+pub(crate) use host_name::HostName;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use loading::LoadingArg;
 pub(crate) use sign::{PASSWORD_VARIABLE, SignArgs, VerifyArgs};

@@ -130,10 +130,10 @@ fn start_options(args: &ContentArgs, release: &Release) -> StartOptions {
         args: Vec::new(),
         console: args.console,
         code_loading: args.code_loading.map(Into::into),
-        hostname: args
-            .hostname
-            .clone()
-            .unwrap_or_else(|| host_name(release.name())),
+        hostname: match &args.hostname {
+            Some(name) => name.0.clone(),
+            None => host_name(release.name()),
+        },
     }
 }
 

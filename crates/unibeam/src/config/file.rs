@@ -2,7 +2,9 @@
 //! names. `docs/unibeam.schema.json` is made from these types (a test compares them).
 
 use super::checked::{Checked, Choice, Compression, EnvName, EnvText, FormatName};
-use crate::cli::{AddedFile, DiskSize, KeepArg, KernelWord, LoadingArg, Memory, RuleArg, TrimArg};
+use crate::cli::{
+    AddedFile, DiskSize, HostName, KeepArg, KernelWord, LoadingArg, Memory, RuleArg, TrimArg,
+};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -39,7 +41,8 @@ pub(crate) struct File {
     /// Apply all rules.
     pub(super) strip: bool,
     /// The guest's host name.
-    pub(super) hostname: Option<String>,
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) hostname: Option<Checked<HostName>>,
     /// When modules are loaded: embedded (all at boot) or interactive (each when first used).
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) code_loading: Option<Choice<LoadingArg>>,

@@ -10,9 +10,11 @@ mod tests;
 
 use crate::cli::{AddedFile, Cli};
 use checked::Compression;
+use clap::builder::Resettable;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser};
 use file::File;
+use image::Format;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
@@ -74,7 +76,9 @@ pub(crate) fn parse(words: &[OsString]) -> Result<Cli, ConfigError> {
 
 /// The command line without the demand for what the configuration may say.
 fn lenient() -> clap::Command {
-    let relax = |command: clap::Command| command.mut_args(|arg| arg.required(false));
+    let relax = |command: clap::Command| {
+        command.mut_args(|arg| arg.required(false).requires(Resettable::Reset))
+    };
     Cli::command()
         .mut_subcommand("image", relax)
         .mut_subcommand("check", relax)
@@ -148,7 +152,7 @@ impl Flags<'_> {
             "code-loading",
             file.code_loading.as_ref().map(|mode| &mode.text),
         );
-        self.one("hostname", file.hostname.clone());
+        self.one("hostname", file.hostname.as_ref().map(|name| &name.text));
         self.switch("console", file.console);
         match command {
             "image" => self.add_image(&file.image),
@@ -158,7 +162,9 @@ impl Flags<'_> {
 
     fn add_image(&mut self, image: &file::Image) {
         self.path("output", image.output.as_deref());
-        self.one("format", image.format.as_ref().map(|format| format.0));
+        if !self.output_says_format() {
+            self.one("format", image.format.as_ref().map(|format| format.0));
+        }
         match &image.compress {
             Some(Compression::Any(true)) => self.switch("compress", true),
             Some(Compression::Method(method)) => self.one("compress", Some(method)),
@@ -169,6 +175,12 @@ impl Flags<'_> {
         self.path("sbom", image.sbom.as_deref());
         self.path("sign", image.sign.as_deref());
         self.path("key-password-file", image.key_password_file.as_deref());
+    }
+
+    /// Whether the command line has an output whose name says the format; it is a flag, and wins.
+    fn output_says_format(&self) -> bool {
+        let output = self.given.get_one::<PathBuf>("output");
+        output.is_some_and(|path| Format::said_by(path).is_some())
     }
 
     fn add_check(&mut self, check: &file::Check) {

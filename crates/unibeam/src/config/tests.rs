@@ -62,7 +62,7 @@ fn flags_win_and_lists_grow() {
     assert_eq!(args.content.release, Path::new("mine"));
     assert_eq!(args.output, Path::new("a.img"));
     assert_eq!(args.disk.size.unwrap().bytes(), 2 << 30);
-    assert_eq!(args.content.hostname.as_deref(), Some("mine"));
+    assert_eq!(args.content.hostname.unwrap().0, "mine");
     let env: Vec<_> = args
         .content
         .env
@@ -70,6 +70,38 @@ fn flags_win_and_lists_grow() {
         .map(|v| format!("{}={}", v.name, v.value))
         .collect();
     assert_eq!(env, ["A=from the file", "PORT=8080", "A=b"]);
+}
+
+#[test]
+fn a_name_that_says_the_format_beats_the_files_format() {
+    let format = |line: &str| {
+        let text = "release = \"a\"\n[image]\noutput = \"a.img\"\nformat = \"qcow2\"";
+        let (cli, _) = parsed(text, &format!("unibeam image --config FILE {line}")).unwrap();
+        match cli.command {
+            Command::Image(args) => args.disk.format.map(image::Format::name),
+            _ => panic!("not `image`"),
+        }
+    };
+    assert_eq!(format("-o b.vmdk"), None);
+    assert_eq!(format("-o b"), Some("qcow2"));
+    assert_eq!(format("--quiet"), Some("qcow2"));
+    assert_eq!(format("-o b.vmdk --format vhd"), Some("vhd"));
+}
+
+#[test]
+fn a_flag_may_complete_what_the_file_says() {
+    let line = "unibeam image --config FILE --key-password-file pw";
+    let text = "release = \"a\"\n[image]\noutput = \"a.img\"\n";
+    let (cli, folder) = parsed(&format!("{text}sign = \"k.key\""), line).unwrap();
+    let Command::Image(args) = cli.command else {
+        panic!("not `image`");
+    };
+    assert_eq!(args.sign.sign, Some(folder.join("k.key")));
+    assert_eq!(
+        args.sign.key_password_file.as_deref(),
+        Some(Path::new("pw"))
+    );
+    assert!(parsed(text, line).is_err());
 }
 
 #[test]
@@ -132,6 +164,11 @@ fn errors_have_a_place() {
             "code-loading = \"lazy\"",
             "line 1, column 16",
             "`lazy` is not possible; possible are embedded, interactive",
+        ),
+        (
+            "hostname = \"my shop\"",
+            "line 1, column 12",
+            "`my shop`: expected a host name",
         ),
         (
             "keep = [\"x\"]",

@@ -2,7 +2,10 @@
 
 use super::Subject;
 use crate::output::mib;
-use inspect::{Diff, Entry, Extracted, Inspected, Kind, SizeChange, VersionChange, printable};
+use image::ByteRange;
+use inspect::{
+    Diff, Entry, Extracted, Inspected, Kind, PartitionChange, SizeChange, VersionChange, printable,
+};
 use manifest::{Application, Library, Package};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -197,7 +200,10 @@ pub(super) fn diff(diff: &Diff) -> String {
     }
     let boot = diff.boot.iter().map(|change| {
         let (old, new) = (printable(&change.old), printable(&change.new));
-        format!("{}: {old:?} -> {new:?}", change.field)
+        match old == new {
+            true => format!("{}: {new:?}, changed in what is not shown", change.field),
+            false => format!("{}: {old:?} -> {new:?}", change.field),
+        }
     });
     let files = diff.files.iter().map(|file| {
         let delta = signed(file.old_size.unwrap_or(0), file.new_size.unwrap_or(0));
@@ -209,7 +215,10 @@ pub(super) fn diff(diff: &Diff) -> String {
         section("Applications", &versions(&diff.applications)),
         section("Libraries", &versions(&diff.libraries)),
         section("Boot", &boot.collect::<Vec<_>>()),
-        section("Kernel", &kernel(diff.kernel_changed)),
+        section("Kernel", &another(diff.kernel_changed)),
+        section("Boot code", &another(diff.boot_code_changed)),
+        section("Digest", &another(diff.digest_changed)),
+        section("Partitions", &partitions(&diff.partitions)),
         section("Sizes", &size_changes(&diff.sizes)),
         section("Files", &files.collect::<Vec<_>>()),
     ];
@@ -220,7 +229,7 @@ pub(super) fn diff(diff: &Diff) -> String {
     said.join("\n").trim_end().to_owned()
 }
 
-fn kernel(changed: Option<bool>) -> Vec<String> {
+fn another(changed: Option<bool>) -> Vec<String> {
     let said = changed.filter(|&changed| changed);
     said.map(|_| "another one".to_owned()).into_iter().collect()
 }
@@ -258,6 +267,16 @@ fn size_changes(changes: &[SizeChange]) -> Vec<String> {
             mib(*new),
             signed(*old, *new)
         )
+    });
+    rows.collect()
+}
+
+fn partitions(changes: &[PartitionChange]) -> Vec<String> {
+    let place = |range: &ByteRange| format!("{} bytes at {}", range.size, range.offset);
+    let rows = changes.iter().map(|PartitionChange { name, old, new }| {
+        let sides: Vec<_> = [old, new].into_iter().flatten().map(place).collect();
+        let mark = mark(old.is_some(), new.is_some());
+        format!("{mark} {name}: {}", sides.join(" -> "))
     });
     rows.collect()
 }
