@@ -231,9 +231,12 @@ fn two_images_are_compared() {
     let expected = [
         "applications",
         "boot",
+        "boot_code_changed",
+        "digest_changed",
         "files",
         "kernel_changed",
         "libraries",
+        "partitions",
         "sizes",
         "versions",
     ];
