@@ -17,7 +17,7 @@ const ICOUNT: [&str; 2] = ["-icount", "shift=0,sleep=on"];
 /// Connections that are asked, and requests for a figure of instructions and of time.
 const ACTIVE: usize = 32;
 const COUNTED: u64 = 20_000;
-const TIMED: u64 = 20_000;
+const TIMED: u64 = 120_000;
 
 /// Open connections besides those that are asked. The guest opens them to itself, because QEMU's
 /// user network becomes slow with many connections, and a guest that waits does other things.
