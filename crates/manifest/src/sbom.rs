@@ -120,7 +120,7 @@ pub struct Dependency {
     pub depends_on: Vec<String>,
 }
 
-/// Identifiers of the SPDX list that hex.pm and Debian's copyright files commonly use. Other names
+/// Identifiers of the SPDX list that packages of Hex and Debian's copyright files commonly use. Other names
 /// of licences are kept as they are.
 const SPDX: [&str; 22] = [
     "0BSD",
