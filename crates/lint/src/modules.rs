@@ -292,36 +292,12 @@ fn missing_functions(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     }));
 }
 
-/// Modules that are in the emulator (erts/preloaded/src of OTP 25 and 29).
-const PRELOADED: [&str; 22] = [
-    "atomics",
-    "counters",
-    "erl_init",
-    "erl_prim_loader",
-    "erl_tracer",
-    "erlang",
-    "erts_code_purger",
-    "erts_dirty_process_signal_handler",
-    "erts_internal",
-    "erts_literal_area_collector",
-    "erts_trace_cleaner",
-    "init",
-    "persistent_term",
-    "prim_buffer",
-    "prim_eval",
-    "prim_file",
-    "prim_inet",
-    "prim_net",
-    "prim_socket",
-    "prim_zip",
-    "socket_registry",
-    "zlib",
-];
-
 /// Calls of modules that are nowhere, by the application that calls. OTP's own applications and
 /// Elixir's call many that are there only with certain others.
 fn missing_modules<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = ModuleFact> + 'a {
     let known = subject.module_names();
+    // Of the newest OTP: a module that an older one lacks is no more missing than it was.
+    let preloaded = otp::preloaded(None);
     let mut missing: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for (module, content) in readable(subject) {
         let application = module.application.as_deref().unwrap_or("the release");
@@ -329,7 +305,7 @@ fn missing_modules<'a>(subject: &'a Subject<'_>) -> impl Iterator<Item = ModuleF
             continue;
         }
         let called = content.imports.iter().map(|import| import.module.as_str());
-        let absent = called.filter(|name| !known.contains(name) && !PRELOADED.contains(name));
+        let absent = called.filter(|name| !known.contains(name) && !preloaded.contains(name));
         missing.entry(application).or_default().extend(absent);
     }
     missing.retain(|_, modules| !modules.is_empty());

@@ -30,6 +30,48 @@ pub fn has_bif(function: &str, arity: u32, erts: &str) -> bool {
     }
 }
 
+/// Modules in the emulator of OTP 25, sorted (erts/preloaded/src; lib/sasl/src/systools_make.erl,
+/// `preloaded`).
+const PRELOADED: [&str; 21] = [
+    "atomics",
+    "counters",
+    "erl_init",
+    "erl_prim_loader",
+    "erl_tracer",
+    "erlang",
+    "erts_code_purger",
+    "erts_dirty_process_signal_handler",
+    "erts_internal",
+    "erts_literal_area_collector",
+    "init",
+    "persistent_term",
+    "prim_buffer",
+    "prim_eval",
+    "prim_file",
+    "prim_inet",
+    "prim_net",
+    "prim_socket",
+    "prim_zip",
+    "socket_registry",
+    "zlib",
+];
+
+/// Modules that came later, with the first OTP that has them (compared up to OTP 29).
+const PRELOADED_SINCE: [(u32, &str); 1] = [(27, "erts_trace_cleaner")];
+
+/// The modules in the emulator, sorted; those of the newest one, if it is not known.
+pub fn preloaded(otp: Option<Otp>) -> Vec<&'static str> {
+    let later = PRELOADED_SINCE
+        .iter()
+        .filter(|(since, _)| otp.is_none_or(|otp| otp.major >= *since));
+    let mut modules: Vec<_> = PRELOADED
+        .into_iter()
+        .chain(later.map(|(_, module)| *module))
+        .collect();
+    modules.sort_unstable();
+    modules
+}
+
 #[cfg(test)]
 mod tests {
     use super::has_bif;

@@ -3,38 +3,10 @@
 use super::spec::AppSpec;
 use super::{Paths, ScriptOptions};
 use crate::boot::BootScript;
-use crate::otp::Otp;
+use crate::otp::{Otp, preloaded};
 use crate::rel::{RelFile, StartType};
 use crate::term::Term;
 use crate::term::etf::AtomStyle;
-
-/// Modules in the emulator (`preloaded`), sorted.
-const PRELOADED: [&str; 21] = [
-    "atomics",
-    "counters",
-    "erl_init",
-    "erl_prim_loader",
-    "erl_tracer",
-    "erlang",
-    "erts_code_purger",
-    "erts_dirty_process_signal_handler",
-    "erts_internal",
-    "erts_literal_area_collector",
-    "init",
-    "persistent_term",
-    "prim_buffer",
-    "prim_eval",
-    "prim_file",
-    "prim_inet",
-    "prim_net",
-    "prim_socket",
-    "prim_zip",
-    "socket_registry",
-    "zlib",
-];
-
-/// Modules that came later, with the first OTP that has them.
-const PRELOADED_SINCE: [(u32, &str); 1] = [(27, "erts_trace_cleaner")];
 
 /// Modules that are loaded first (`mandatory_modules`; the same in OTP 25, 27 and 29).
 const MANDATORY: [&str; 29] = [
@@ -114,19 +86,6 @@ pub(super) fn generate(
         AtomStyle::Latin1
     };
     BootScript::new(&rel.name, &rel.version, instructions, style)
-}
-
-/// The modules in the emulator; those of the newest one, if it is not known.
-fn preloaded(otp: Option<Otp>) -> Vec<&'static str> {
-    let later = PRELOADED_SINCE
-        .iter()
-        .filter(|(since, _)| otp.is_none_or(|otp| otp.major >= *since));
-    let mut modules: Vec<_> = PRELOADED
-        .into_iter()
-        .chain(later.map(|(_, module)| *module))
-        .collect();
-    modules.sort_unstable();
-    modules
 }
 
 fn atoms(names: &[impl AsRef<str>]) -> Term {
