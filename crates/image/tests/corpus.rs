@@ -5,7 +5,7 @@ use image::fuzz;
 
 /// Runs an entry point over a corpus; gives the number of its files that it reads to the end.
 fn replay(corpus: &str, entry: fn(&[u8]) -> bool) -> usize {
-    let folder = format!("{}/fuzz/corpus/{corpus}", env!("CARGO_MANIFEST_DIR"));
+    let folder = format!("{}/../../fuzz/corpus/{corpus}", env!("CARGO_MANIFEST_DIR"));
     let files = std::fs::read_dir(folder).unwrap();
     let read = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
     read.filter(|bytes| entry(bytes)).count()
@@ -14,10 +14,10 @@ fn replay(corpus: &str, entry: fn(&[u8]) -> bool) -> usize {
 #[test]
 fn containers() {
     // qcow2 and VMDK, each bare and packed, VHD, and as raw disks `raw` and `empty`.
-    assert_eq!(replay("container", fuzz::container), 7);
+    assert_eq!(replay("image_container", fuzz::container), 7);
 }
 
 #[test]
 fn archives() {
-    assert_eq!(replay("archive", fuzz::archive), 3);
+    assert_eq!(replay("image_archive", fuzz::archive), 3);
 }

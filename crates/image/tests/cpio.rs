@@ -102,7 +102,7 @@ fn parse_any(bytes: &[u8]) -> Result<usize, CpioError> {
 
 #[test]
 fn the_fuzz_corpus_does_no_harm() {
-    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus/cpio");
+    let corpus = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus/image_cpio");
     let mut results = Vec::new();
     for file in std::fs::read_dir(corpus).unwrap() {
         let path = file.unwrap().path();

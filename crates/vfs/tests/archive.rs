@@ -183,7 +183,7 @@ fn impossible_entries_are_named() {
 #[test]
 fn corpus_is_read_or_refused() {
     let mut read = 0;
-    for folder in ["../../fuzz/corpus/vfs_cpio", "../image/fuzz/corpus/cpio"] {
+    for folder in ["../../fuzz/corpus/vfs_cpio", "../../fuzz/corpus/image_cpio"] {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
         for file in fs::read_dir(folder).unwrap() {
             let bytes = fs::read(file.unwrap().path()).unwrap();
