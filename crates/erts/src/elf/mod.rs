@@ -6,6 +6,7 @@ mod symbols;
 mod version;
 
 pub(crate) use strip::strip;
+pub use symbols::Symbols;
 pub use version::VersionNeed;
 
 use object::LittleEndian;
