@@ -9,6 +9,7 @@ use crate::fat::FatError;
 use crate::formats::{Format, FormatError};
 use crate::gpt::GptError;
 use crate::plan::SIZE_MAX;
+use crate::rofs::RofsError;
 
 /// Why an image could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -84,6 +85,9 @@ pub enum ImageError {
     /// The root archive cannot be made or read.
     #[error("root archive: {0}")]
     Archive(#[from] CpioError),
+    /// The root file system of OSv cannot be made or read.
+    #[error("root file system: {0}")]
+    Rofs(#[from] RofsError),
     /// The kernel is not a bootable ELF file.
     #[error("kernel: {0}")]
     Kernel(#[from] KernelError),

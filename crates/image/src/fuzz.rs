@@ -6,6 +6,7 @@ use boot_contract::disk::SECTOR;
 use tempfile::NamedTempFile;
 
 use crate::formats::{Container, unpack_gce};
+use crate::rofs;
 
 /// Bytes read from each end of a disk: a few blocks of any format.
 const LOOK: u64 = 1 << 20;
@@ -40,6 +41,18 @@ pub fn archive(mut bytes: &[u8]) -> bool {
         }
         Err(_) => false,
     }
+}
+
+/// A file system of OSv: every file of it can be read; `false` if it is none.
+pub fn rofs(bytes: &[u8]) -> bool {
+    let Ok(mut reader) = rofs::Reader::open(Cursor::new(bytes)) else {
+        return false;
+    };
+    for entry in reader.entries().to_vec() {
+        let data = reader.data(&entry);
+        assert!(data.is_ok_and(|data| data.len() <= bytes.len()));
+    }
+    true
 }
 
 /// Bytes of the head of a run in [`sparse_disk`].

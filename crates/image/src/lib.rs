@@ -17,8 +17,10 @@ pub mod fuzz;
 pub mod gpt;
 mod output;
 mod plan;
+pub mod rofs;
 mod spec;
 mod temporary;
+mod tree;
 mod whole_file;
 
 pub use assemble::{Progress, Report, assemble, plan};
@@ -27,4 +29,5 @@ pub use error::ImageError;
 pub use formats::{Compress, Compression, Encoding, EncodingError, Format, FormatError, Medium};
 pub use plan::{Part, Plan, PlanError, SIZE_MAX};
 pub use spec::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};
+pub use tree::TreeError;
 pub use whole_file::WholeFile;

@@ -21,6 +21,8 @@ pub use write::{Archive, Record};
 
 use std::io;
 
+use crate::tree::{PATH_MAX, TreeError, show};
+
 /// Alignment of the data of files of at least this size, in bytes.
 pub const PAGE: u64 = 4096;
 
@@ -28,8 +30,6 @@ pub const PAGE: u64 = 4096;
 const HEADER: u64 = 110;
 const MAGIC: &[u8; 6] = b"070701";
 const TRAILER: &[u8] = b"TRAILER!!!";
-/// Longest path with its NUL (PATH_MAX of Linux).
-const PATH_MAX: usize = 4096;
 
 /// File type bits of a mode (inode(7)).
 pub const S_IFMT: u32 = 0o170_000;
@@ -88,34 +88,15 @@ pub enum CpioError {
         /// Offset of the header.
         at: u64,
     },
-    /// A path that cannot be in an archive.
-    #[error("the path `{}` is not usable in the guest: it is empty, longer than 4095 bytes, or has a NUL or a `..`", show(.path))]
-    Path {
-        /// The path.
-        path: Vec<u8>,
-    },
-    /// A path that comes twice.
-    #[error("the path `{}` comes twice", show(.path))]
-    Duplicate {
-        /// The path.
-        path: Vec<u8>,
-    },
-    /// A path below something that is not a directory.
-    #[error("`{}` lies below `{}`, which is not a directory", show(.path), show(.parent))]
-    ParentIsNotDir {
-        /// The path.
-        path: Vec<u8>,
-        /// The parent.
-        parent: Vec<u8>,
-    },
-    /// Mode bits other than permissions.
-    #[error("`{}` has the mode {mode:o}; only permission bits (up to 7777) are possible", show(.path))]
-    Mode {
-        /// The path.
-        path: Vec<u8>,
-        /// The mode.
-        mode: u32,
-    },
+    /// The entries are not a tree.
+    #[error(transparent)]
+    Tree(#[from] TreeError),
+    /// A file that is named like the archive's end.
+    #[error(
+        "a file in the root cannot be named {}: that is how an archive ends",
+        show(TRAILER)
+    )]
+    Trailer,
     /// A file the format cannot hold.
     #[error("`{}` has {size} bytes; a file in the root archive has less than 4 GiB", show(.path))]
     FileTooLarge {
@@ -124,8 +105,4 @@ pub enum CpioError {
         /// Its size.
         size: u64,
     },
-}
-
-fn show(path: &[u8]) -> std::borrow::Cow<'_, str> {
-    String::from_utf8_lossy(path)
 }

@@ -1,17 +1,14 @@
 //! Writing an archive: first every offset, then the bytes.
 
-use std::collections::BTreeMap;
 use std::ffi::OsStr;
-use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use super::{
-    CpioError, FIELDS, Field, HEADER, MAGIC, PAGE, PATH_MAX, S_IFDIR, S_IFLNK, S_IFREG, TRAILER,
-};
+use super::{CpioError, FIELDS, Field, HEADER, MAGIC, PAGE, S_IFDIR, S_IFLNK, S_IFREG, TRAILER};
 use crate::error::ImageError;
-use crate::spec::{Content, EntryKind, RootEntry};
+use crate::spec::{EntryKind, RootEntry};
+use crate::tree::{self, Data, Sink};
 
 /// A planned archive: all headers and offsets, no file content yet.
 #[derive(Debug)]
@@ -37,15 +34,6 @@ pub struct Record<'a> {
     data: Data<'a>,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Data<'a> {
-    Bytes(&'a [u8]),
-    Host(&'a Path),
-}
-
-/// Receives an archive's bytes in order.
-type Sink<'s> = &'s mut dyn FnMut(&[u8]) -> Result<(), ImageError>;
-
 impl<'a> Archive<'a> {
     /// Plans an archive: sorts the entries, adds missing parents, looks up the sizes of host
     /// files and gives everything its offset. The root directory itself is implied; an entry for
@@ -54,7 +42,7 @@ impl<'a> Archive<'a> {
     /// # Errors
     /// An unusable path or mode, or a host file that is not there or not a regular file.
     pub fn plan(entries: &'a [RootEntry], mtime: u32) -> Result<Self, ImageError> {
-        let tree = tree_of(entries)?;
+        let tree = tree::of(entries).map_err(CpioError::from)?;
         let mut archive = Self {
             records: Vec::with_capacity(tree.len()),
             mtime,
@@ -78,7 +66,10 @@ impl<'a> Archive<'a> {
     }
 
     fn push(&mut self, path: Vec<u8>, entry: Option<&'a RootEntry>) -> Result<(), ImageError> {
-        let (mode, size, data) = entry.map_or(Ok((S_IFDIR | 0o755, 0, Data::Bytes(&[]))), inode)?;
+        check_name(&path)?;
+        let mode = entry.map_or(S_IFDIR | 0o755, mode);
+        let data = Data::of(entry);
+        let size = data.size()?;
         let size = u32::try_from(size).map_err(|_| CpioError::FileTooLarge {
             path: path.clone(),
             size,
@@ -153,34 +144,7 @@ impl Record<'_> {
     }
 
     fn write_data(&self, out: Sink<'_>) -> Result<(), ImageError> {
-        match self.data {
-            Data::Bytes(bytes) => out(bytes),
-            Data::Host(path) => copy_file(path, u64::from(self.size), out),
-        }
-    }
-}
-
-/// Copies a host file that must have exactly `size` bytes.
-fn copy_file(path: &Path, size: u64, out: Sink<'_>) -> Result<(), ImageError> {
-    let mut file = File::open(path).map_err(|e| ImageError::input(path, e))?;
-    let mut buffer = vec![0; 256 * 1024];
-    let mut found = 0;
-    loop {
-        let count = file
-            .read(&mut buffer)
-            .map_err(|e| ImageError::input(path, e))?;
-        found += count as u64;
-        if found > size || (count == 0 && found < size) {
-            return Err(ImageError::InputChanged {
-                path: path.to_path_buf(),
-                expected: size,
-                found,
-            });
-        }
-        if count == 0 {
-            return Ok(());
-        }
-        out(&buffer[..count])?;
+        self.data.write(u64::from(self.size), out)
     }
 }
 
@@ -207,92 +171,20 @@ fn padding(offset: u64) -> &'static [u8] {
     &[0; 3][..(offset.next_multiple_of(4) - offset) as usize]
 }
 
-/// Mode, size and content of an entry.
-fn inode(entry: &RootEntry) -> Result<(u32, u64, Data<'_>), ImageError> {
-    let (kind, size, data) = match &entry.kind {
-        EntryKind::Dir => (S_IFDIR, 0, Data::Bytes(&[])),
-        EntryKind::Symlink(target) => (S_IFLNK, target.len() as u64, Data::Bytes(target)),
-        EntryKind::File(Content::Bytes(bytes)) => (S_IFREG, bytes.len() as u64, Data::Bytes(bytes)),
-        EntryKind::File(Content::Host(path)) => (S_IFREG, host_size(path)?, Data::Host(path)),
+/// Mode of an entry with the bits of its type.
+fn mode(entry: &RootEntry) -> u32 {
+    let kind = match &entry.kind {
+        EntryKind::Dir => S_IFDIR,
+        EntryKind::Symlink(_) => S_IFLNK,
+        EntryKind::File(_) => S_IFREG,
     };
-    Ok((kind | entry.mode, size, data))
+    kind | entry.mode
 }
 
-fn host_size(path: &Path) -> Result<u64, ImageError> {
-    let metadata = path.metadata().map_err(|e| ImageError::input(path, e))?;
-    if metadata.is_file() {
-        Ok(metadata.len())
-    } else {
-        Err(ImageError::InputKind {
-            path: path.to_path_buf(),
-        })
+/// Whether a path would be taken for the archive's end.
+fn check_name(path: &[u8]) -> Result<(), CpioError> {
+    match path == TRAILER {
+        true => Err(CpioError::Trailer),
+        false => Ok(()),
     }
-}
-
-/// Entries by normal path; `None` is a parent nobody named.
-type Tree<'a> = BTreeMap<Vec<u8>, Option<&'a RootEntry>>;
-
-fn tree_of(entries: &[RootEntry]) -> Result<Tree<'_>, CpioError> {
-    let mut tree = Tree::new();
-    for entry in entries {
-        let path = normal_path(&entry.path)?;
-        check_entry(entry, &path)?;
-        if !path.is_empty() && tree.insert(path.clone(), Some(entry)).is_some() {
-            return Err(CpioError::Duplicate { path });
-        }
-    }
-    let named: Vec<_> = tree.keys().cloned().collect();
-    for path in named {
-        add_parents(&mut tree, &path)?;
-    }
-    Ok(tree)
-}
-
-fn check_entry(entry: &RootEntry, path: &[u8]) -> Result<(), CpioError> {
-    if entry.mode > 0o7777 {
-        return Err(CpioError::Mode {
-            path: entry.path.clone(),
-            mode: entry.mode,
-        });
-    }
-    if path.is_empty() && entry.kind != EntryKind::Dir {
-        return Err(CpioError::Path {
-            path: entry.path.clone(),
-        });
-    }
-    Ok(())
-}
-
-fn add_parents<'a>(tree: &mut Tree<'a>, path: &[u8]) -> Result<(), CpioError> {
-    let slashes = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/');
-    for (end, _) in slashes {
-        let parent = tree.entry(path[..end].to_vec()).or_insert(None);
-        if parent.is_some_and(|entry| entry.kind != EntryKind::Dir) {
-            return Err(CpioError::ParentIsNotDir {
-                path: path.to_vec(),
-                parent: path[..end].to_vec(),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// The path without empty and `.` parts; empty for the root directory.
-fn normal_path(path: &[u8]) -> Result<Vec<u8>, CpioError> {
-    let parts: Vec<&[u8]> = path
-        .split(|&byte| byte == b'/')
-        .filter(|part| !part.is_empty() && *part != b".")
-        .collect();
-    let normal = parts.join(&b'/');
-    let bad = path.is_empty()
-        || normal.len() >= PATH_MAX
-        || normal == TRAILER
-        || normal.contains(&0)
-        || parts.contains(&b"..".as_slice());
-    if bad {
-        return Err(CpioError::Path {
-            path: path.to_vec(),
-        });
-    }
-    Ok(normal)
 }
