@@ -90,7 +90,14 @@ mod tests {
         for text in ["dhcp", "none", "10.0.2.15/24", "192.168.0.1/0"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        for text in ["", "10.0.0.2", "10.0.0.2/33", "10.0.0/8", "::1/64", "1.2.3.4/x"] {
+        for text in [
+            "",
+            "10.0.0.2",
+            "10.0.0.2/33",
+            "10.0.0/8",
+            "::1/64",
+            "1.2.3.4/x",
+        ] {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

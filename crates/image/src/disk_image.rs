@@ -183,7 +183,7 @@ pub struct Section<R> {
 }
 
 impl<R: Read + Seek> Section<R> {
-    fn new(mut inner: R, range: ByteRange) -> std::io::Result<Self> {
+    pub(crate) fn new(mut inner: R, range: ByteRange) -> std::io::Result<Self> {
         inner.seek(SeekFrom::Start(range.offset))?;
         Ok(Self {
             inner,

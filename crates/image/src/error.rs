@@ -88,6 +88,18 @@ pub enum ImageError {
     /// The root file system of OSv cannot be made or read.
     #[error("root file system: {0}")]
     Rofs(#[from] RofsError),
+    /// A loader of OSv has a size that its boot sector cannot tell.
+    #[error("OSv's loader has {size} bytes; expected 1 byte to 128 MiB")]
+    LoaderSize {
+        /// Its size.
+        size: usize,
+    },
+    /// A disk for OSv has no root.
+    #[error("it has no second partition, where OSv's root is")]
+    NoRoot,
+    /// A disk for OSv has no kernel in its loader.
+    #[error("its loader holds no OSv kernel, or a damaged one")]
+    NoOsvKernel,
     /// The kernel is not a bootable ELF file.
     #[error("kernel: {0}")]
     Kernel(#[from] KernelError),

@@ -15,6 +15,8 @@ pub mod fat;
 mod formats;
 pub mod fuzz;
 pub mod gpt;
+pub mod mbr;
+pub mod osv;
 mod output;
 mod plan;
 pub mod rofs;

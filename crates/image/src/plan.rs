@@ -16,7 +16,7 @@ use crate::fat::{FatError, PlannedFile, Volume};
 use crate::gpt::COPY_SECTORS;
 use crate::spec::{DiskSpec, ImageSpec};
 
-const MIB: u64 = 1 << 20;
+pub(crate) const MIB: u64 = 1 << 20;
 /// Largest disk in bytes: what the narrowest of the formats, VHD, can hold.
 pub const SIZE_MAX: u64 = 2040 << 30;
 /// First sector of the BIOS boot partition: the first after the table that is a multiple of 8,
@@ -100,7 +100,7 @@ impl Plan {
 }
 
 impl Part {
-    fn new(name: impl Into<String>, offset: u64, size: u64) -> Self {
+    pub(crate) fn new(name: impl Into<String>, offset: u64, size: u64) -> Self {
         Self {
             name: name.into(),
             offset,
@@ -177,8 +177,9 @@ pub(crate) const CMDLINE_FILE: usize = 1;
 pub(crate) const ROOT_FILE: usize = 2;
 pub(crate) const MANIFEST_FILE: usize = 3;
 
-/// Hexadecimal digits of a SHA-256.
-const DIGEST_DIGITS: usize = 64;
+/// A digest of which nothing is known yet: as many zeros as a SHA-256 has hexadecimal digits.
+pub(crate) const UNKNOWN_DIGEST: &str =
+    "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// The manifest as a file, with the digest of the content; its size does not depend on that.
 pub(crate) fn manifest_file(manifest: &Manifest, digest: String) -> String {
@@ -201,7 +202,7 @@ impl<'a> Layout<'a> {
             (ROOT_PATH, archive.size()),
         ];
         files.extend(spec.manifest.map(|manifest| {
-            let file = manifest_file(manifest, "0".repeat(DIGEST_DIGITS));
+            let file = manifest_file(manifest, UNKNOWN_DIGEST.into());
             (MANIFEST_PATH, file.len() as u64)
         }));
         let (system, volume) = smallest_disk(&files)?;
@@ -238,33 +239,39 @@ pub(crate) struct Disk {
 impl Disk {
     /// From the sectors of the smallest disk without a data partition, and what is asked for.
     fn new(system: u64, spec: &DiskSpec) -> Result<Self, ImageError> {
-        let granule = spec.encoding.format.granule();
         let whole_mib = |bytes: u64| bytes.min(SIZE_MAX).next_multiple_of(MIB) / SECTOR;
         let data = spec.data.map(whole_mib).filter(|&sectors| sectors > 0);
         // The table's copy follows in a MiB of its own.
         let needed = data.map_or(system, |data| system + data + MIB / SECTOR) * SECTOR;
-        let size = spec
-            .size
-            .unwrap_or_else(|| needed.next_multiple_of(granule));
-        if size < needed {
-            return Err(ImageError::SizeTooSmall { size, needed });
-        }
-        if !size.is_multiple_of(granule) {
-            return Err(ImageError::SizeUnit {
-                size,
-                granule,
-                format: spec.encoding.format,
-            });
-        }
-        if size > SIZE_MAX {
-            return Err(ImageError::SizeTooLarge { size });
-        }
+        let size = whole_size(needed, spec)?;
         Ok(Self {
             sectors: size / SECTOR,
             esp_last: system - TAIL_SECTORS - 1,
             data: data.map(|sectors| (system, system + sectors - 1)),
         })
     }
+}
+
+/// Size in bytes of a disk that needs this many, as it is asked for or the smallest possible.
+pub(crate) fn whole_size(needed: u64, spec: &DiskSpec) -> Result<u64, ImageError> {
+    let granule = spec.encoding.format.granule();
+    let size = spec
+        .size
+        .unwrap_or_else(|| needed.next_multiple_of(granule));
+    if size < needed {
+        return Err(ImageError::SizeTooSmall { size, needed });
+    }
+    if !size.is_multiple_of(granule) {
+        return Err(ImageError::SizeUnit {
+            size,
+            granule,
+            format: spec.encoding.format,
+        });
+    }
+    if size > SIZE_MAX {
+        return Err(ImageError::SizeTooLarge { size });
+    }
+    Ok(size)
 }
 
 /// Sectors of the EFI system partition of the smallest disk that has it.

@@ -257,7 +257,10 @@ mod tests {
         let own = |texts: &[&str]| texts.iter().map(|&text| text.into()).collect();
         CommandLine {
             options: own(options),
-            env: env.iter().map(|&(name, value)| (name.into(), value.into())).collect(),
+            env: env
+                .iter()
+                .map(|&(name, value)| (name.into(), value.into()))
+                .collect(),
             command: own(command),
         }
     }

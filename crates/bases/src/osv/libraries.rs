@@ -63,7 +63,9 @@ pub(super) fn for_kernel_linker(libraries: Vec<TreeEntry>, facts: &Facts) -> Vec
 
 fn is_standard(path: &GuestPath) -> bool {
     let parent = path.parent();
-    STANDARD.into_iter().any(|known| known.as_bytes() == parent.as_bytes())
+    STANDARD
+        .into_iter()
+        .any(|known| known.as_bytes() == parent.as_bytes())
 }
 
 /// The emulator with our library as the first that it needs: the kernel's linker has no other way
@@ -79,7 +81,9 @@ pub(super) fn relinked(entry: &TreeEntry) -> Result<TreeEntry, OsvError> {
         needed: vec![SHIM.into()],
         ..Relink::default()
     };
-    let bytes = relink.apply(&content).map_err(|error| failed(error.to_string()))?;
+    let bytes = relink
+        .apply(&content)
+        .map_err(|error| failed(error.to_string()))?;
     Ok(TreeEntry {
         source: Source::Bytes(bytes),
         ..entry.clone()

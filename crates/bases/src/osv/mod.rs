@@ -232,9 +232,15 @@ impl Osv {
 
 /// Nothing is made out at boot, and nothing runs beside the emulator.
 fn check_start(start: &Start) -> Result<(), Error> {
-    let unset = start.notes.iter().find(|note| matches!(note, Note::Unset { .. }));
+    let unset = start
+        .notes
+        .iter()
+        .find(|note| matches!(note, Note::Unset { .. }));
     if let Some(Note::Unset { path, line, name }) = unset {
-        let what = format!("{}:{line} uses the environment variable {name}", path.display());
+        let what = format!(
+            "{}:{line} uses the environment variable {name}",
+            path.display()
+        );
         return Err(OsvError::Unset { what }.into());
     }
     if !start.init.beside.is_empty() {
@@ -257,7 +263,9 @@ fn notes(content: &Content<'_>, mode: LaunchMode) -> Vec<String> {
     }
     if Otp::of_erts(content.release.erts_version()).is_none() {
         let version = content.release.erts_version();
-        notes.push(format!("ERTS {version} is not known: whether ports fail cleanly on OSv is not known either"));
+        notes.push(format!(
+            "ERTS {version} is not known: whether ports fail cleanly on OSv is not known either"
+        ));
     }
     notes
 }

@@ -42,13 +42,17 @@ pub(super) fn skeleton(dns: &[IpAddr]) -> Vec<TreeEntry> {
         ("/etc/resolv.conf", servers.collect()),
         (INETRC, INETRC_TEXT.into()),
     ];
-    let files = files
-        .into_iter()
-        .filter_map(|(path, text): (_, String)| Some(TreeEntry::bytes(GuestPath::new(path)?, text)));
+    let files = files.into_iter().filter_map(|(path, text): (_, String)| {
+        Some(TreeEntry::bytes(GuestPath::new(path)?, text))
+    });
     let directories = MOUNT_POINTS
         .into_iter()
         .filter_map(|path| GuestPath::new(path).map(TreeEntry::directory));
     let mounts = GuestPath::new("/etc/mtab").map(|path| TreeEntry::symlink(path, "/proc/mounts"));
     let mnttab = GuestPath::new("/etc/mnttab").map(|path| TreeEntry::symlink(path, "/proc/mounts"));
-    files.chain(directories).chain(mounts).chain(mnttab).collect()
+    files
+        .chain(directories)
+        .chain(mounts)
+        .chain(mnttab)
+        .collect()
 }

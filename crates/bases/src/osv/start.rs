@@ -49,7 +49,11 @@ fn network_options(network: &Network) -> Result<Vec<String>, OsvError> {
         Address::Static { address, prefix } => {
             let mask = Address::mask(prefix);
             options.push(format!("--ip=eth0,{address},{mask}"));
-            options.extend(network.gateway.map(|gateway| format!("--defaultgw={gateway}")));
+            options.extend(
+                network
+                    .gateway
+                    .map(|gateway| format!("--defaultgw={gateway}")),
+            );
             let server = network.dns.iter().find(|server| server.is_ipv4());
             options.extend(server.map(|server| format!("--nameserver={server}")));
         }
@@ -113,7 +117,10 @@ mod tests {
         let emulator = r#""/release/erts-13/bin/beam.smp" "--" "-root" "/release""#;
         assert_eq!(line(LaunchMode::Kernel), format!("{start}{emulator}"));
         let linker = r#""/lib64/ld-linux-x86-64.so.2" "--preload" "/usr/lib/libunibeam.so""#;
-        assert_eq!(line(LaunchMode::LdLinux), format!("{start}{linker} {emulator}"));
+        assert_eq!(
+            line(LaunchMode::LdLinux),
+            format!("{start}{linker} {emulator}")
+        );
     }
 
     #[test]
@@ -125,7 +132,8 @@ mod tests {
             gateway: Some([10, 0, 2, 2].into()),
             dns: vec!["::1".parse().unwrap(), [10, 0, 2, 3].into()],
         };
-        let expected = "--ip=eth0,10.0.2.15,255.255.255.0 --defaultgw=10.0.2.2 --nameserver=10.0.2.3";
+        let expected =
+            "--ip=eth0,10.0.2.15,255.255.255.0 --defaultgw=10.0.2.2 --nameserver=10.0.2.3";
         assert_eq!(options(&network), Ok(words(expected)));
         network.address = "dhcp".parse().unwrap();
         assert_eq!(options(&network), Err(OsvError::GatewayWithDhcp));

@@ -35,7 +35,10 @@ pub(super) fn missing(tree: &[TreeEntry], facts: &Facts) -> Vec<MissingSymbol> {
         .collect();
     let mut found = Vec::new();
     for (user, symbols) in &files {
-        let lacking = symbols.imports.iter().filter(|name| !known.contains(name.as_str()));
+        let lacking = symbols
+            .imports
+            .iter()
+            .filter(|name| !known.contains(name.as_str()));
         found.extend(lacking.map(|name| MissingSymbol {
             name: name.clone(),
             user: (*user).clone(),

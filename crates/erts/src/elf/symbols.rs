@@ -33,7 +33,9 @@ impl Symbols {
             return Ok(found);
         };
         for symbol in table(bytes, &loaded) {
-            let name = symbol.name(LittleEndian, loaded.strings).unwrap_or_default();
+            let name = symbol
+                .name(LittleEndian, loaded.strings)
+                .unwrap_or_default();
             let name = String::from_utf8_lossy(name);
             let is_defined = symbol.st_shndx(LittleEndian) != SHN_UNDEF;
             match symbol.st_bind() {
