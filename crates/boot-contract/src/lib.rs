@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod cmdline;
 pub mod disk;
 pub mod events;
+pub mod forker;
 pub mod init;
 pub mod release;
 pub mod start_info;

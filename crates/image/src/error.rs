@@ -97,6 +97,14 @@ pub enum ImageError {
     /// A disk for OSv has no root.
     #[error("it has no second partition, where OSv's root is")]
     NoRoot,
+    /// The root of a disk for OSv is not all there.
+    #[error("it is cut off: its root ends at byte {end}, the disk at {size}")]
+    RootOutside {
+        /// Where the root ends.
+        end: u64,
+        /// Size of the disk.
+        size: u64,
+    },
     /// A disk for OSv has no kernel in its loader.
     #[error("its loader holds no OSv kernel, or a damaged one")]
     NoOsvKernel,

@@ -51,7 +51,8 @@ impl Partition {
         entry
     }
 
-    /// Reads an entry; `None` for one that is not used. Heads and cylinders are not looked at.
+    /// Reads an entry; `None` for one that is not used, which also one without a sector is: sectors
+    /// count from 1, and OSv takes the entry for unused. Heads and cylinders are not looked at.
     pub fn parse(entry: &[u8; ENTRY]) -> Option<Self> {
         let number = |at: usize| {
             u32::from_le_bytes([entry[at], entry[at + 1], entry[at + 2], entry[at + 3]])
@@ -61,7 +62,8 @@ impl Partition {
             first: number(8),
             sectors: number(12),
         };
-        (found.kind != 0 && found.sectors != 0).then_some(found)
+        let has_sector = entry[2] & 63 != 0;
+        (found.kind != 0 && found.sectors != 0 && has_sector).then_some(found)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! [`Osv`] is such a file. What it is told at boot is a [`CommandLine`]; the emulator is loaded in
 //! one of two [`LaunchMode`]s, and beside it goes a small library of ours
-//! (`boot_images::OSV_SHIM`) that stands in for what OSv lacks.
+//! (`osv_shim::LIBRARY`) that stands in for what OSv lacks.
 
 mod command_line;
 mod facts;
@@ -15,6 +15,7 @@ mod symbols;
 
 use std::path::{Path, PathBuf};
 
+use boot_contract::forker;
 use erts::elf::ElfError;
 use image::osv::{self, BaseFile, OsvSpec};
 use image::{ImageError, Plan, Progress, Report};
@@ -168,7 +169,7 @@ impl Osv {
                 *entry = libraries::relinked(entry)?;
             }
         }
-        let shim = GuestPath::new(SHIM).map(|path| TreeEntry::bytes(path, boot_images::OSV_SHIM));
+        let shim = GuestPath::new(SHIM).map(|path| TreeEntry::bytes(path, osv_shim::LIBRARY));
         let skeleton = root::skeleton(&content.settings.network.dns);
         // What the user adds wins over what is there otherwise.
         let parts = [skeleton, libraries, shim.into_iter().collect(), release];
@@ -224,7 +225,6 @@ impl Osv {
             cmdline: disk.command_line,
             root: disk.root,
             manifest: Some(disk.manifest),
-            mtime: disk.mtime,
             disk: disk.spec,
         }
     }
@@ -261,7 +261,8 @@ fn notes(content: &Content<'_>, mode: LaunchMode) -> Vec<String> {
     if content.settings.network.dns.is_empty() {
         notes.push("names of hosts are found in /etc/hosts only: name a server with --dns".into());
     }
-    if Otp::of_erts(content.release.erts_version()).is_none() {
+    let otp = Otp::of_erts(content.release.erts_version());
+    if !otp.is_some_and(|otp| forker::OTP.contains(&otp.major)) {
         let version = content.release.erts_version();
         notes.push(format!(
             "ERTS {version} is not known: whether ports fail cleanly on OSv is not known either"

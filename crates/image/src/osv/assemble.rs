@@ -13,7 +13,7 @@ use crate::assemble::{Progress, Report};
 use crate::error::ImageError;
 use crate::mbr::{self, Partition};
 use crate::output::Output;
-use crate::plan::{MIB, Part, Plan, UNKNOWN_DIGEST, manifest_file, whole_size};
+use crate::plan::{MIB, Part, Plan, SIZE_MAX, UNKNOWN_DIGEST, manifest_file, whole_size};
 use crate::rofs::Rofs;
 use crate::spec::{DiskSpec, RootEntry};
 
@@ -119,11 +119,9 @@ impl<'a> Layout<'a> {
             Boot::Given => SECTOR,
         };
         let root_end = root + rofs.size();
-        let data = spec
-            .disk
-            .data
-            .map(|size| (root_end.next_multiple_of(MIB), size));
-        let data = data.map(|(start, size)| (start, size.next_multiple_of(MIB)));
+        let start = root_end.next_multiple_of(MIB);
+        let data = spec.disk.data.filter(|&size| size > 0);
+        let data = data.map(|size| (start, size.min(SIZE_MAX).next_multiple_of(MIB)));
         let needed = data.map_or(root_end, |(start, size)| start + size);
         let size = whole_size(needed.next_multiple_of(MIB), &spec.disk)?;
         mbr::set(&mut sector, ROOT_PLACE, Some(partition(root, rofs.size())?));

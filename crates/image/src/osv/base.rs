@@ -128,11 +128,10 @@ impl BaseFile {
             path: path.into(),
             source,
         })?;
-        // Class, byte order and machine (gABI, "ELF Header").
-        if kernel.get(4..6) != Some(&[2, 1]) || kernel.get(18..20) != Some(&[62, 0]) {
+        if let Some(found) = other_elf(&kernel) {
             return Err(OsvBaseError::NotOsv {
                 path: path.into(),
-                found: "an ELF file for another machine than x86-64".into(),
+                found: found.into(),
             });
         }
         Ok(Self {
@@ -157,7 +156,16 @@ impl BaseFile {
                 found: describe(&sector[..count]),
             });
         }
-        let loader = read_loader(path, medium, &sector)?;
+        let loader = read_loader(medium, &sector).map_err(fail)?;
+        let (expected, found) = (loader.expected, loader.bytes.len());
+        if found < expected {
+            return Err(OsvBaseError::CutOff {
+                path: path.into(),
+                expected,
+                found,
+            });
+        }
+        let loader = loader.used();
         let kernel = fastlz::kernel(&loader);
         let kernel = kernel.ok_or_else(|| OsvBaseError::NoKernel { path: path.into() })?;
         for place in 0..mbr::ENTRIES {
@@ -199,49 +207,64 @@ impl BaseFile {
     }
 }
 
+/// Words that every kernel of OSv holds (osv: loader.cc, `usage`).
+const USAGE: &[u8] = b"OSv options";
+
+/// What an ELF file is that is no kernel of OSv (gABI, "ELF Header": class, type, machine).
+fn other_elf(bytes: &[u8]) -> Option<&'static str> {
+    if bytes.get(4) == Some(&1) {
+        return Some("an ELF file of 32 bits, as the loader that unpacks the kernel is");
+    }
+    if bytes.get(18..20) != Some(&[62, 0]) {
+        return Some("an ELF file for another machine than x86-64");
+    }
+    if bytes.get(16) != Some(&2) || !bytes.windows(USAGE.len()).any(|part| part == USAGE) {
+        return Some("another ELF file, or a part of a kernel");
+    }
+    None
+}
+
 fn digest(bytes: &[u8]) -> String {
     let digest = Sha256::digest(bytes);
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The loader, as long as the boot sector says, and without the zeros at its end. Disks whose number
-/// was never set name more than there is: then it ends where the first partition starts, or the disk.
-fn read_loader(
-    path: &Path,
-    mut medium: &Medium,
-    sector: &[u8; 512],
-) -> Result<Vec<u8>, OsvBaseError> {
-    let fail = |source| OsvBaseError::Read {
-        path: path.into(),
-        source,
-    };
-    let units = usize::from(u16::from_le_bytes([
-        sector[LOADER_UNITS],
-        sector[LOADER_UNITS + 1],
-    ]));
+/// A loader as it was read.
+pub(super) struct Loader {
+    bytes: Vec<u8>,
+    /// How many bytes there should be.
+    expected: usize,
+}
+
+impl Loader {
+    /// The units of it that hold anything.
+    pub(super) fn used(mut self) -> Vec<u8> {
+        let last = self.bytes.iter().rposition(|&byte| byte != 0);
+        let used = last.map_or(0, |last| (last + 1).next_multiple_of(UNIT));
+        self.bytes.truncate(used);
+        self.bytes
+    }
+}
+
+/// The loader, as long as the boot sector says, but not into the first partition. Where the number
+/// was never set, it names more than there is, or nothing.
+pub(super) fn read_loader(mut medium: &Medium, sector: &[u8; 512]) -> io::Result<Loader> {
+    let units = [sector[LOADER_UNITS], sector[LOADER_UNITS + 1]];
+    let units = usize::from(u16::from_le_bytes(units));
+    let is_set = (1..UNITS_MAX).contains(&units);
+    let units = if is_set { units } else { UNITS_MAX };
     let partitions = mbr::partitions(sector);
-    let first = partitions
+    let firsts = partitions
         .iter()
         .flatten()
-        .map(|p| u64::from(p.first) * 512)
-        .min();
-    let end = LOADER + (units.min(UNITS_MAX) * UNIT) as u64;
-    let end = first.map_or(end, |first| first.clamp(LOADER, end));
-    medium.seek(SeekFrom::Start(LOADER)).map_err(fail)?;
-    let mut loader = Vec::new();
-    let mut part = medium.take(end - LOADER);
-    part.read_to_end(&mut loader).map_err(fail)?;
-    let expected = (end - LOADER) as usize;
-    if loader.len() < expected && units != UNITS_MAX {
-        return Err(OsvBaseError::CutOff {
-            path: path.into(),
-            expected,
-            found: loader.len(),
-        });
-    }
-    let used = loader.iter().rposition(|&byte| byte != 0);
-    loader.truncate(used.map_or(0, |last| (last + 1).next_multiple_of(UNIT)));
-    Ok(loader)
+        .map(|p| u64::from(p.first) * 512);
+    let limit = firsts.min().unwrap_or(u64::MAX).max(LOADER) - LOADER;
+    let size = limit.min((units * UNIT) as u64);
+    medium.seek(SeekFrom::Start(LOADER))?;
+    let mut bytes = Vec::new();
+    medium.take(size).read_to_end(&mut bytes)?;
+    let expected = if is_set { size as usize } else { 0 };
+    Ok(Loader { bytes, expected })
 }
 
 fn fill(input: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
@@ -264,7 +287,7 @@ fn describe(sector: &[u8]) -> String {
             "something that is not a disk with a boot sector".into()
         }
         disk if disk[mbr::TABLE + 4] == 0xee => {
-            "a disk with a GPT, as `unibeam image` makes it for its own kernel".into()
+            "a disk with a GPT, which OSv cannot boot from".into()
         }
         _ => "a disk with another boot sector".into(),
     }

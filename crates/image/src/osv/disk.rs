@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 use manifest::{Manifest, SIZE_MAX};
 
 use super::{
-    CMDLINE, CMDLINE_PATH, CMDLINE_SIZE, LOADER, MANIFEST_PATH, MARK, MARK_AT, ROOT_PLACE, SECTOR,
-    fastlz,
+    CMDLINE, CMDLINE_PATH, CMDLINE_SIZE, MANIFEST_PATH, MARK, MARK_AT, ROOT_PLACE, SECTOR,
+    base::read_loader, fastlz,
 };
 use crate::disk_image::{ByteRange, Section};
 use crate::error::ImageError;
 use crate::formats::Medium;
 use crate::mbr;
-use crate::rofs::{Kind, Reader, RofsError};
+use crate::rofs::{self, Kind, Reader};
 
 /// A disk for OSv whose root is sound.
 #[derive(Debug)]
@@ -38,9 +38,8 @@ pub fn is_osv(path: &Path) -> Result<bool, ImageError> {
         return Ok(false);
     };
     let root = mbr::partitions(&sector)[ROOT_PLACE];
-    let magic = root.and_then(|root| read_sector(&medium, u64::from(root.first) * SECTOR).ok());
-    let has_root = magic.is_some_and(|block| block.starts_with(&0xDEAD_BEAD_u64.to_le_bytes()));
-    Ok(has_root || has_mark(&sector))
+    let start = root.and_then(|root| read_sector(&medium, u64::from(root.first) * SECTOR).ok());
+    Ok(has_mark(&sector) || start.is_some_and(|block| rofs::is_superblock(&block)))
 }
 
 fn has_mark(sector: &[u8; 512]) -> bool {
@@ -61,6 +60,11 @@ impl OsvImage {
             offset: u64::from(root.first) * SECTOR,
             size: u64::from(root.sectors) * SECTOR,
         };
+        let size = (&mut &medium).seek(SeekFrom::End(0)).map_err(fail)?;
+        let end = root.offset + root.size;
+        if end > size {
+            return Err(ImageError::RootOutside { end, size });
+        }
         let mut image = Self {
             medium,
             path: path.into(),
@@ -118,14 +122,9 @@ impl OsvImage {
             return Ok(None);
         }
         let fail = |error| ImageError::input(&self.path, error);
-        let range = ByteRange {
-            offset: LOADER,
-            size: self.root.offset.saturating_sub(LOADER),
-        };
-        let mut loader = Vec::new();
-        let mut section = Section::new(&self.medium, range).map_err(fail)?;
-        section.read_to_end(&mut loader).map_err(fail)?;
-        match fastlz::kernel(&loader) {
+        let sector = read_sector(&self.medium, 0).map_err(fail)?;
+        let loader = read_loader(&self.medium, &sector).map_err(fail)?;
+        match fastlz::kernel(&loader.used()) {
             Some(kernel) => Ok(Some(kernel)),
             None => Err(ImageError::NoOsvKernel),
         }
@@ -151,10 +150,8 @@ impl OsvImage {
         };
         match entry.kind {
             Kind::File { size, .. } if size <= limit => Ok(Some(root.data(&entry)?)),
-            _ => {
-                let what = "a file of unibeam is too large, or no file";
-                Err(RofsError::Inode { number: 0, what }.into())
-            }
+            Kind::File { size, .. } => Err(ImageError::ManifestTooLarge { size }),
+            _ => Ok(None),
         }
     }
 }

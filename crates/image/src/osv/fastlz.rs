@@ -15,6 +15,12 @@
 const SEGMENT: usize = 1 << 20;
 /// Most segments that are believed: kernels have less than ten.
 const SEGMENTS_MAX: usize = 256;
+/// Bytes of the loader in which the container starts: its code is small.
+const CODE_MAX: usize = 1 << 20;
+/// Most places that are tried: damaged and foreign loaders should be told soon.
+const CANDIDATES: usize = 16;
+/// First bytes of a kernel.
+const ELF: &[u8] = b"\x7fELF";
 /// Bytes of the head and of an entry of the table.
 const HEAD: usize = 4;
 const ROW: usize = 8;
@@ -22,17 +28,20 @@ const ROW: usize = 8;
 /// The kernel in a loader; `None` if there is none.
 pub(super) fn kernel(loader: &[u8]) -> Option<Vec<u8>> {
     // Where it starts depends on the linker, and the symbols that tell may be stripped.
-    (0..loader.len()).find_map(|at| {
-        let container = &loader[at..];
-        let segments = segments(container)?;
+    let starts = 0..loader.len().min(CODE_MAX);
+    let containers = starts.filter_map(|at| segments(&loader[at..]));
+    containers.take(CANDIDATES).find_map(|segments| {
         let mut kernel = Vec::new();
         for (size, bytes) in segments {
             match bytes.len() == size {
                 true => kernel.extend(bytes),
                 false => kernel.extend(decompress(bytes, size)?),
             }
+            if !kernel.starts_with(ELF) {
+                return None;
+            }
         }
-        kernel.starts_with(b"\x7fELF").then_some(kernel)
+        Some(kernel)
     })
 }
 

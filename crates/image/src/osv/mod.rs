@@ -32,7 +32,7 @@ const UNITS_MAX: usize = 4096;
 /// What marks a boot sector of OSv, and where.
 const MARK: &[u8; 6] = b"VSO\0\0\0";
 const MARK_AT: usize = 0x1b8;
-/// Where in the boot sector its end is told, behind the marks: the table.
+/// Bytes of a sector.
 const SECTOR: u64 = 512;
 /// Where the command line starts, and bytes of it with its zero.
 const CMDLINE: u64 = 512;

@@ -11,7 +11,8 @@ use tempfile::TempDir;
 fn kernel() -> Vec<u8> {
     let mut kernel = vec![7; 5000];
     kernel[..6].copy_from_slice(b"\x7fELF\x02\x01");
-    kernel[18..20].copy_from_slice(&[62, 0]);
+    kernel[16..20].copy_from_slice(&[2, 0, 62, 0]);
+    kernel[100..111].copy_from_slice(b"OSv options");
     kernel
 }
 

@@ -53,6 +53,11 @@ const DIRECTORY: u64 = 0x4000;
 const FILE: u64 = 0x8000;
 const LINK: u64 = 0xA000;
 
+/// Whether a block is the first of a file system, of any version.
+pub(crate) fn is_superblock(block: &[u8]) -> bool {
+    block.starts_with(&MAGIC.to_le_bytes())
+}
+
 /// Why a file system cannot be made or read.
 #[derive(Debug, thiserror::Error)]
 pub enum RofsError {
@@ -107,7 +112,9 @@ pub enum RofsError {
         what: &'static str,
     },
     /// A name is not one.
-    #[error("a name in inode {directory} is empty, `.`, `..`, or holds `/` or a zero")]
+    #[error(
+        "a name in inode {directory} is empty, `.`, `..`, too long, there twice, or holds `/` or a zero"
+    )]
     BadName {
         /// The directory.
         directory: u64,

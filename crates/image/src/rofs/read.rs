@@ -1,11 +1,13 @@
 //! Reading a file system from anything one can seek in. No number in it is trusted.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom};
 
 use super::{
-    BLOCK, DIRECTORY, DIRENT_HEAD, FILE, INODE, LINK, MAGIC, ROOT, RofsError, SUPERBLOCK_FIELDS,
-    VERSION,
+    BLOCK, DIRECTORY, DIRENT_HEAD, FILE, INODE, LINK, MAGIC, NAME_MAX, ROOT, RofsError,
+    SUPERBLOCK_FIELDS, VERSION,
 };
+
+use crate::tree::PATH_MAX;
 
 /// Largest tables that are read, in bytes: a guest reads them into its memory at once.
 pub(super) const TABLES_MAX: u64 = 256 << 20;
@@ -69,6 +71,9 @@ impl<R: Read + Seek> Reader<R> {
         let tables = Tables::parse(&bytes, [dirents, links, inodes])?;
         let mut entries = Walk::new(&tables, size).run()?;
         entries.sort_by(|one, other| one.path.cmp(&other.path));
+        if entries.windows(2).any(|pair| pair[0].path == pair[1].path) {
+            return Err(RofsError::BadName { directory: ROOT });
+        }
         Ok(Self { input, entries })
     }
 
@@ -94,6 +99,9 @@ impl<R: Read + Seek> Reader<R> {
         if let Kind::File { offset, size } = entry.kind {
             self.input.seek(SeekFrom::Start(offset))?;
             (&mut self.input).take(size).read_to_end(&mut data)?;
+            if (data.len() as u64) < size {
+                return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+            }
         }
         Ok(data)
     }
@@ -207,7 +215,12 @@ struct Walk<'a> {
     size: u64,
     seen: Vec<bool>,
     found: Vec<Entry>,
+    /// Bytes of paths that are still taken.
+    room: usize,
 }
+
+/// Most bytes of all paths together: more than half a million files have.
+const PATHS_MAX: usize = 64 << 20;
 
 impl<'a> Walk<'a> {
     fn new(tables: &'a Tables<'a>, size: u64) -> Self {
@@ -216,6 +229,7 @@ impl<'a> Walk<'a> {
             size,
             seen: vec![false; tables.inodes.len()],
             found: Vec::new(),
+            room: PATHS_MAX,
         }
     }
 
@@ -228,6 +242,10 @@ impl<'a> Walk<'a> {
         while let Some((number, path, inode)) = directories.pop() {
             for &(child, name) in self.children(number, inode)? {
                 let path = joined(&path, name).ok_or(RofsError::BadName { directory: number })?;
+                self.room = match self.room.checked_sub(path.len()) {
+                    Some(room) => room,
+                    None => return Err(malformed(child, "its path makes the tree too large")),
+                };
                 let inode = self.visit(child)?;
                 let kind = self.kind(child, inode)?;
                 if kind == Kind::Directory {
@@ -262,8 +280,12 @@ impl<'a> Walk<'a> {
             DIRECTORY => Ok(Kind::Directory),
             LINK => {
                 let target = range(inode).and_then(|range| self.tables.links.get(range.start));
-                let target = target.ok_or(malformed(number, "its target is outside of the table"));
-                Ok(Kind::Symlink(target?.to_vec()))
+                let target =
+                    target.ok_or(malformed(number, "its target is outside of the table"))?;
+                match target.is_empty() || target.contains(&0) {
+                    true => Err(malformed(number, "its target is empty or holds a zero")),
+                    false => Ok(Kind::Symlink(target.to_vec())),
+                }
             }
             FILE => {
                 let offset = place.checked_mul(BLOCK);
@@ -295,6 +317,7 @@ fn range(inode: Inode) -> Option<std::ops::Range<usize>> {
 /// The path of a name in a directory.
 fn joined(directory: &[u8], name: &[u8]) -> Option<Vec<u8>> {
     let bad = matches!(name, b"" | b"." | b"..") || name.iter().any(|b| matches!(b, b'/' | 0));
+    let long = name.len() > NAME_MAX || directory.len() + name.len() + 1 >= PATH_MAX;
     let separator: &[u8] = if directory.is_empty() { b"" } else { b"/" };
-    (!bad).then(|| [directory, separator, name].concat())
+    (!bad && !long).then(|| [directory, separator, name].concat())
 }

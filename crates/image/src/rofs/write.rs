@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::read::TABLES_MAX;
 use super::{
     BLOCK, DIRECTORY, FILE, LINK, MAGIC, NAME_MAX, ROOT, RofsError, SUPERBLOCK_FIELDS, VERSION,
 };
@@ -59,11 +60,17 @@ impl<'a> Rofs<'a> {
                 }
             }
         }
-        Ok(Self {
-            files,
-            superblock: tables.superblock(block),
-            tables: tables.finish(),
-        })
+        let superblock = tables.superblock(block);
+        let tables = tables.finish();
+        let size = tables.len() as u64;
+        match size {
+            0..=TABLES_MAX => Ok(Self {
+                files,
+                superblock,
+                tables,
+            }),
+            _ => Err(RofsError::TooLarge { size }.into()),
+        }
     }
 
     /// Size of the whole file system in bytes, a multiple of [`BLOCK`].
