@@ -66,6 +66,12 @@ impl MemoryMap {
         self.ram().any(|(from, to)| from <= start && end <= to)
     }
 
+    /// Bytes of usable RAM from `start` on, in one range.
+    pub fn ram_from(&self, start: u64) -> u64 {
+        let inside = |&(from, to): &(u64, u64)| (from..to).contains(&start);
+        self.ram().find(inside).map_or(0, |(_, to)| to - start)
+    }
+
     /// The highest page from which `size` bytes are usable RAM, at `above` or higher.
     ///
     /// High is where QEMU's own loader puts modules, too, and leaves the memory behind the kernel
@@ -166,6 +172,14 @@ mod tests {
         assert!(small().is_ram(2 * MIB, 10 * MIB));
         assert!(!small().is_ram(2 * MIB, 63 * MIB));
         assert!(!small().is_ram(0xf0000, 10));
+    }
+
+    #[test]
+    fn ram_is_counted_to_the_end_of_its_range() {
+        assert_eq!(small().ram_from(0), 0x9fc00);
+        assert_eq!(small().ram_from(MIB), 0x3fe_0000 - MIB);
+        assert_eq!(small().ram_from(0xf0000), 0);
+        assert_eq!(large().ram_from(9 * GIB), 0);
     }
 
     #[test]

@@ -56,9 +56,10 @@ pub const MAX_SEGMENTS: usize = 8;
 const VERSION: usize = BLOCK_LIST_MAGIC.len();
 const ENTRY: usize = VERSION + 4;
 const SEGMENT_COUNT: usize = ENTRY + 4;
-const CMDLINE: usize = SEGMENT_COUNT + 4 + 4;
-const ROOT: usize = CMDLINE + EXTENT_SIZE;
-const SEGMENTS: usize = ROOT + EXTENT_SIZE;
+const PROTOCOL: usize = SEGMENT_COUNT + 4;
+const CMDLINE: usize = PROTOCOL + 4;
+const MODULE: usize = CMDLINE + EXTENT_SIZE;
+const SEGMENTS: usize = MODULE + EXTENT_SIZE;
 const EXTENT_SIZE: usize = 16;
 const SEGMENT_SIZE: usize = 24;
 /// Size of an encoded block list in bytes.
@@ -91,26 +92,39 @@ pub struct Segment {
     pub mem_size: u32,
 }
 
+/// How a kernel is entered and what it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Protocol {
+    /// PVH ([`crate::start_info`]): our kernel.
+    #[default]
+    Pvh = 0,
+    /// Multiboot 1 ([`crate::multiboot`]).
+    Multiboot = 1,
+}
+
 /// What the BIOS stage has to load; the assembler patches it into the stage.
 ///
 /// | offset | size | field |
 /// |---|---|---|
 /// | 0 | 8 | [`BLOCK_LIST_MAGIC`] |
 /// | 8 | 4 | [`crate::VERSION`] |
-/// | 12 | 4 | physical address of the PVH entry |
+/// | 12 | 4 | physical address of the entry |
 /// | 16 | 4 | number of segments |
-/// | 20 | 4 | 0 |
+/// | 20 | 4 | protocol: 0 PVH, 1 Multiboot |
 /// | 24 | 16 | command line: LBA, size |
-/// | 40 | 16 | root archive: LBA, size |
+/// | 40 | 16 | module (the root archive, or a foreign kernel's configuration): LBA, size |
 /// | 56 | 8 × 24 | segments: LBA, skip, size on disk, address, size in memory |
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BlockList {
-    /// Physical address of the kernel's PVH entry.
+    /// How the kernel is entered.
+    pub protocol: Protocol,
+    /// Physical address of the kernel's entry.
     pub entry: u32,
     /// The kernel command line.
     pub cmdline: Extent,
-    /// The root archive.
-    pub root: Extent,
+    /// The one module: the root archive, or a foreign kernel's configuration.
+    pub module: Extent,
     /// The kernel's segments; the first [`segment_count`](Self::segment_count) are used.
     pub segments: [Segment; MAX_SEGMENTS],
     /// Number of used segments, at most [`MAX_SEGMENTS`].
@@ -137,6 +151,11 @@ pub enum BlockListError {
         /// The number found.
         found: u32,
     },
+    /// A protocol of which this version knows nothing.
+    Protocol {
+        /// The number found.
+        found: u32,
+    },
     /// The assembler did not fill the list.
     Empty,
 }
@@ -157,6 +176,10 @@ impl fmt::Display for BlockListError {
             Self::SegmentCount { found } => write!(
                 f,
                 "the block list has {found} segments, at most {MAX_SEGMENTS} are possible"
+            ),
+            Self::Protocol { found } => write!(
+                f,
+                "the block list has protocol {found}, expected 0 (PVH) or 1 (Multiboot)"
             ),
             Self::Empty => write!(f, "the block list is empty"),
         }
@@ -189,8 +212,9 @@ impl BlockList {
         put(&mut bytes, ENTRY, &self.entry.to_le_bytes());
         let count = self.segments().len() as u32;
         put(&mut bytes, SEGMENT_COUNT, &count.to_le_bytes());
+        put(&mut bytes, PROTOCOL, &(self.protocol as u32).to_le_bytes());
         put_extent(&mut bytes, CMDLINE, self.cmdline);
-        put_extent(&mut bytes, ROOT, self.root);
+        put_extent(&mut bytes, MODULE, self.module);
         for (i, segment) in self.segments().iter().enumerate() {
             put_segment(&mut bytes, SEGMENTS + i * SEGMENT_SIZE, segment);
         }
@@ -233,9 +257,10 @@ impl BlockList {
             *segment = segment_at(bytes, SEGMENTS + i * SEGMENT_SIZE);
         }
         Ok(Self {
+            protocol: protocol_at(bytes)?,
             entry: u32_at(bytes, ENTRY),
             cmdline: extent_at(bytes, CMDLINE),
-            root: extent_at(bytes, ROOT),
+            module: extent_at(bytes, MODULE),
             segments,
             segment_count,
         })
@@ -269,6 +294,14 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
+fn protocol_at(bytes: &[u8]) -> Result<Protocol, BlockListError> {
+    match u32_at(bytes, PROTOCOL) {
+        0 => Ok(Protocol::Pvh),
+        1 => Ok(Protocol::Multiboot),
+        found => Err(BlockListError::Protocol { found }),
+    }
+}
+
 fn extent_at(bytes: &[u8], at: usize) -> Extent {
     Extent {
         lba: u64_at(bytes, at),
@@ -289,15 +322,15 @@ fn segment_at(bytes: &[u8], at: usize) -> Segment {
 #[cfg(test)]
 mod tests {
     use super::{
-        BLOCK_LIST_SIZE, BlockList, BlockListError, Extent, MAX_SEGMENTS, SEGMENT_COUNT, Segment,
-        VERSION,
+        BLOCK_LIST_SIZE, BlockList, BlockListError, Extent, MAX_SEGMENTS, PROTOCOL, Protocol,
+        SEGMENT_COUNT, Segment, VERSION,
     };
 
     fn example() -> BlockList {
         let mut list = BlockList {
             entry: 0x10_0040,
             cmdline: Extent { lba: 9, size: 77 },
-            root: Extent {
+            module: Extent {
                 lba: 1 << 40,
                 size: u64::MAX,
             },
@@ -322,7 +355,10 @@ mod tests {
             let mut list = example();
             list.segment_count = segment_count;
             list.segments[segment_count..].fill(Segment::default());
-            assert_eq!(BlockList::decode(&list.encode()), Ok(list));
+            for protocol in [Protocol::Pvh, Protocol::Multiboot] {
+                list.protocol = protocol;
+                assert_eq!(BlockList::decode(&list.encode()), Ok(list));
+            }
         }
     }
 
@@ -340,6 +376,7 @@ mod tests {
             broken(SEGMENT_COUNT, 9),
             BlockListError::SegmentCount { found: 9 }
         );
+        assert_eq!(broken(PROTOCOL, 2), BlockListError::Protocol { found: 2 });
         assert_eq!(
             BlockList::decode(&good[1..]),
             Err(BlockListError::TooShort {

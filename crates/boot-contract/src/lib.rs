@@ -2,7 +2,8 @@
 //!
 //! Every boot path (BIOS disk, UEFI, `-kernel`) ends the same way: the boot stage builds a PVH
 //! [`start_info`] block in memory and enters the kernel's one 32-bit entry point. The first
-//! module is the root archive (cpio "newc"). Nothing else repeats a number from this crate.
+//! module is the root archive (cpio "newc"). Foreign kernels are entered by [`multiboot`] instead.
+//! Nothing else repeats a number from this crate.
 #![no_std]
 
 extern crate alloc;
@@ -12,6 +13,7 @@ pub mod disk;
 pub mod events;
 pub mod forker;
 pub mod init;
+pub mod multiboot;
 pub mod release;
 pub mod start_info;
 pub mod status;

@@ -1,4 +1,5 @@
-//! What the assembler has to know of the kernel: its segments and its PVH entry.
+//! What the assembler has to know of the kernel: its segments and its PVH entry. Foreign programs have
+//! the same segments and another entry ([`crate::rumprun::multiboot`]).
 
 use boot_contract::disk::MAX_SEGMENTS;
 use boot_contract::start_info::NOTE_PHYS32_ENTRY;
@@ -81,9 +82,9 @@ pub enum KernelError {
 }
 
 /// Memory below is the boot stages' and the BIOS's.
-const LOWEST: u64 = 1 << 20;
+pub(crate) const LOWEST: u64 = 1 << 20;
 /// The boot stage fills memory below this only.
-const HIGHEST: u64 = 1 << 32;
+pub(crate) const HIGHEST: u64 = 1 << 32;
 
 impl Kernel {
     /// Reads the headers of a kernel.
@@ -99,9 +100,8 @@ impl Kernel {
         }
         let segments = segments(&file, bytes.len() as u64)?;
         let entry = pvh_entry(&file)?.ok_or(KernelError::NoEntry)?;
-        let inside = |s: &Segment| (u64::from(s.paddr)..s.end()).contains(&entry);
         match u32::try_from(entry) {
-            Ok(address) if segments.iter().any(inside) => Ok(Self {
+            Ok(address) if segments.iter().any(|s| s.contains(entry)) => Ok(Self {
                 entry: address,
                 segments,
             }),
@@ -129,9 +129,17 @@ impl Segment {
     fn end(&self) -> u64 {
         u64::from(self.paddr) + u64::from(self.mem_size)
     }
+
+    pub(crate) fn contains(&self, address: u64) -> bool {
+        (u64::from(self.paddr)..self.end()).contains(&address)
+    }
 }
 
-fn segments(file: &ElfBytes<'_, LittleEndian>, size: u64) -> Result<Vec<Segment>, KernelError> {
+/// The segments that are loaded, of a file with `size` bytes.
+pub(crate) fn segments(
+    file: &ElfBytes<'_, LittleEndian>,
+    size: u64,
+) -> Result<Vec<Segment>, KernelError> {
     let segments = file
         .segments()
         .into_iter()

@@ -5,8 +5,11 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use boot_contract::disk::SECTOR;
 use tempfile::NamedTempFile;
 
+use crate::elf::{HIGHEST, LOWEST};
 use crate::formats::{Container, unpack_gce};
 use crate::rofs;
+use crate::rumprun::config::Configuration;
+use crate::rumprun::multiboot::Program;
 
 /// Bytes read from each end of a disk: a few blocks of any format.
 const LOOK: u64 = 1 << 20;
@@ -52,6 +55,40 @@ pub fn rofs(bytes: &[u8]) -> bool {
         let data = reader.data(&entry);
         assert!(data.is_ok_and(|data| data.len() <= bytes.len()));
     }
+
+/// A configuration of rumprun: what is accepted is written so that it is read back as the same, unless
+/// it is too long; `false` if it is refused.
+pub fn rumprun_config(bytes: &[u8]) -> bool {
+    let Ok(configuration) = Configuration::parse(bytes) else {
+        return false;
+    };
+    let Ok(text) = configuration.emit() else {
+        return false;
+    };
+    let again = Configuration::parse(text.as_bytes());
+    assert_eq!(again.ok(), Some(configuration));
+    true
+}
+
+/// A Multiboot program: what would be loaded lies in the file and in the memory that can be filled;
+/// `false` if it is refused.
+pub fn multiboot(bytes: &[u8]) -> bool {
+    let Ok(program) = Program::parse(bytes) else {
+        return false;
+    };
+    for segment in &program.segments {
+        let end = u64::from(segment.paddr) + u64::from(segment.mem_size);
+        assert!(u64::from(segment.paddr) >= LOWEST && end <= HIGHEST);
+        assert!(segment.file_size <= segment.mem_size);
+        assert!(segment.offset + u64::from(segment.file_size) <= bytes.len() as u64);
+    }
+    let entry = u64::from(program.entry);
+    assert!(
+        program
+            .segments
+            .iter()
+            .any(|segment| segment.contains(entry))
+    );
     true
 }
 

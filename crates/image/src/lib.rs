@@ -20,6 +20,7 @@ pub mod osv;
 mod output;
 mod plan;
 pub mod rofs;
+pub mod rumprun;
 mod spec;
 mod temporary;
 mod tree;

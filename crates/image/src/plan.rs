@@ -4,7 +4,7 @@ use std::fmt;
 
 use boot_contract::disk::{
     BlockList, CMDLINE_MAX, CMDLINE_PATH, Extent, KERNEL_PATH, MANIFEST_PATH, MAX_SEGMENTS,
-    ROOT_PATH, SECTOR, STAGE_MAX, Segment,
+    Protocol, ROOT_PATH, SECTOR, STAGE_MAX, Segment,
 };
 use manifest::Manifest;
 use serde::{Deserialize, Serialize};
@@ -347,12 +347,13 @@ fn block_list(kernel: &Kernel, cmdline_size: u64, files: &[PlannedFile]) -> Bloc
         };
     }
     BlockList {
+        protocol: Protocol::Pvh,
         entry: kernel.entry,
         cmdline: Extent {
             lba: lba(CMDLINE_FILE),
             size: cmdline_size,
         },
-        root: Extent {
+        module: Extent {
             lba: lba(ROOT_FILE),
             size: files[ROOT_FILE].size,
         },

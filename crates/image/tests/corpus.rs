@@ -21,3 +21,13 @@ fn containers() {
 fn archives() {
     assert_eq!(replay("image_archive", fuzz::archive), 3);
 }
+
+#[test]
+fn configurations_of_rumprun() {
+    assert_eq!(replay("image_rumprun_config", fuzz::rumprun_config), 4);
+}
+
+#[test]
+fn multiboot_programs() {
+    assert_eq!(replay("image_multiboot", fuzz::multiboot), 4);
+}

@@ -192,7 +192,7 @@ fn the_block_list_points_at_the_files() {
         &disk[cmdline..][..list.cmdline.size as usize],
         b"ip=dhcp hostname=test"
     );
-    assert!(disk[list.root.lba as usize * 512..].starts_with(b"070701"));
+    assert!(disk[list.module.lba as usize * 512..].starts_with(b"070701"));
     let [segment] = list.segments() else {
         panic!("{list:?}")
     };

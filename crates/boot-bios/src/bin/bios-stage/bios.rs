@@ -54,7 +54,7 @@ const _: () = assert!(size_of::<DiskPacket>() == 16);
 
 unsafe extern "sysv64" {
     fn bios_interrupt(vector: u8);
-    fn enter_kernel(entry: u32, start_info: u32) -> !;
+    fn enter_kernel(entry: u32, ebx: u32, eax: u32) -> !;
     static block_list: [u8; BLOCK_LIST_SIZE];
     static boot_drive: u8;
     static mut bios_registers: Registers;
@@ -142,11 +142,11 @@ pub(crate) fn block_list_bytes() -> [u8; BLOCK_LIST_SIZE] {
     unsafe { list.read_volatile() }
 }
 
-/// Enters the kernel's PVH entry.
-pub(crate) fn enter(entry: u32, start_info: u32) -> ! {
-    // SAFETY: the kernel is loaded and the start-info block built; nothing of the stage is
+/// Enters the kernel with these registers.
+pub(crate) fn enter(entry: u32, ebx: u32, eax: u32) -> ! {
+    // SAFETY: the kernel is loaded and the hand-over block built; nothing of the stage is
     // needed any more.
-    unsafe { enter_kernel(entry, start_info) }
+    unsafe { enter_kernel(entry, ebx, eax) }
 }
 
 /// Stops for good; QEMU's `isa-debug-exit`, where there is one, ends the machine with `ending`.

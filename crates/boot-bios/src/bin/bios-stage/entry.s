@@ -209,11 +209,12 @@ interrupt_vector:
     pop rbx
     ret
 
-# extern "sysv64" fn enter_kernel(entry: u32, start_info: u32) -> !: the machine state of
-# xen: docs/misc/pvh.pandoc.
+# extern "sysv64" fn enter_kernel(entry: u32, ebx: u32, eax: u32) -> !: the machine state of
+# xen: docs/misc/pvh.pandoc, which is that of Multiboot, too (0.6.96 §3.2).
     .global enter_kernel
 enter_kernel:
     mov ebx, esi
+    mov esi, edx
     push CODE32
     push offset to_kernel
     retfq
@@ -226,7 +227,7 @@ to_kernel:
     mov ss, eax
     mov fs, eax
     mov gs, eax
-    xor eax, eax
+    mov eax, esi
     xor ebp, ebp
     jmp edi
 

@@ -5,7 +5,8 @@
 //! 0x07c00  top of the real-mode stack
 //! 0x08000  the stage
 //! 0x20000  bounce buffer of disk reads, 127 sectors
-//! 0x30000  hand-over block: start info, module list, memory map, command line
+//! 0x30000  hand-over block: start info or Multiboot information, module list, memory map
+//! 0x38000  command line
 //! 0x60000  top of the long-mode stack
 //! 0x60000  page tables: 4 GiB, identity
 //! 0x66000  free; firmware's own data may begin anywhere above
@@ -16,6 +17,8 @@
 pub(crate) const BOUNCE: usize = 0x2_0000;
 /// Where the hand-over block is built.
 pub(crate) const HAND_OVER: usize = 0x3_0000;
+/// Where the command line's text goes: at most `CMDLINE_MAX` bytes and the NUL.
+pub(crate) const CMDLINE: usize = 0x3_8000;
 /// Top of the long-mode stack.
 pub(crate) const STACK_TOP: usize = 0x6_0000;
 /// Page map, page directory pointers, four page directories.

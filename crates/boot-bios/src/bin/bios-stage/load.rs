@@ -2,21 +2,25 @@
 
 use boot_bios::memory::MemoryMap;
 use boot_bios::rsdp;
-use boot_contract::disk::{BlockList, CMDLINE_MAX, Extent, Segment};
+use boot_contract::disk::{BlockList, CMDLINE_MAX, Extent, Protocol, Segment};
+use boot_contract::multiboot::LOADER_MAGIC;
 
 use crate::bios::{SMAP, block_list_bytes, copy_to, low_memory, query_memory, zero};
+use crate::layout::CMDLINE;
 use crate::stage_error::StageError;
-use crate::{disk, hand_over};
+use crate::{disk, multiboot, pvh};
 
 /// A kernel ready to be entered.
 pub(crate) struct Kernel {
-    /// Physical address of its PVH entry.
+    /// Physical address of its entry.
     pub(crate) entry: u32,
-    /// Physical address of the start-info block.
-    pub(crate) start_info: u32,
+    /// Physical address of the hand-over block.
+    pub(crate) ebx: u32,
+    /// What its protocol wants in EAX.
+    pub(crate) eax: u32,
 }
 
-/// Loads everything and builds the start-info block.
+/// Loads everything and builds the hand-over block.
 pub(crate) fn load() -> Result<Kernel, StageError> {
     let list = BlockList::decode(&block_list_bytes()).map_err(StageError::BlockList)?;
     let map = memory_map()?;
@@ -25,11 +29,19 @@ pub(crate) fn load() -> Result<Kernel, StageError> {
     for segment in list.segments() {
         kernel_end = load_segment(segment, &map)?.max(kernel_end);
     }
-    let root = load_root(list.root, &map, kernel_end)?;
+    let module = (
+        load_module(list.module, &map, kernel_end)?,
+        list.module.size,
+    );
     load_cmdline(list.cmdline)?;
+    let (ebx, eax) = match list.protocol {
+        Protocol::Pvh => (pvh::write(module, &map, find_rsdp()), 0),
+        Protocol::Multiboot => (multiboot::write(module, &map), LOADER_MAGIC),
+    };
     Ok(Kernel {
         entry: list.entry,
-        start_info: hand_over::write((root, list.root.size), &map, find_rsdp()),
+        ebx,
+        eax,
     })
 }
 
@@ -90,12 +102,12 @@ fn load_segment(segment: &Segment, map: &MemoryMap) -> Result<u64, StageError> {
 /// The stage, the BIOS and their data lie below.
 const LOWEST: u64 = 1 << 20;
 
-/// Loads the root archive and returns its address.
-fn load_root(root: Extent, map: &MemoryMap, kernel_end: u64) -> Result<u64, StageError> {
-    let place = map.place(root.size, kernel_end.max(LOWEST));
-    let address = place.ok_or(StageError::RootMemory { size: root.size })?;
+/// Loads the module and returns its address.
+fn load_module(module: Extent, map: &MemoryMap, kernel_end: u64) -> Result<u64, StageError> {
+    let place = map.place(module.size, kernel_end.max(LOWEST));
+    let address = place.ok_or(StageError::RootMemory { size: module.size })?;
     // SAFETY: RAM above the kernel, which is above all that the stage uses.
-    unsafe { disk::load(root.lba, 0, root.size, address) }?;
+    unsafe { disk::load(module.lba, 0, module.size, address) }?;
     Ok(address)
 }
 
@@ -103,10 +115,10 @@ fn load_cmdline(cmdline: Extent) -> Result<(), StageError> {
     if cmdline.size > CMDLINE_MAX as u64 {
         return Err(StageError::Cmdline { size: cmdline.size });
     }
-    // SAFETY: the hand-over block has this much place for it.
-    unsafe { disk::load(cmdline.lba, 0, cmdline.size, hand_over::CMDLINE) }?;
+    // SAFETY: its place in low memory has this much (layout.rs).
+    unsafe { disk::load(cmdline.lba, 0, cmdline.size, CMDLINE as u64) }?;
     // SAFETY: as above, and one byte more.
-    unsafe { zero(hand_over::CMDLINE + cmdline.size, 1) };
+    unsafe { zero(CMDLINE as u64 + cmdline.size, 1) };
     Ok(())
 }
 

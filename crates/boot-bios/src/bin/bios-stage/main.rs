@@ -1,4 +1,4 @@
-//! The BIOS stage: loads what the block list says and enters the kernel by PVH.
+//! The BIOS stage: loads what the block list says and enters the kernel, by PVH or Multiboot.
 //!
 //! `entry.s` switches between real mode, for calls to the BIOS, and long mode, where everything
 //! in Rust runs on the identity-mapped first 4 GiB. There is no interrupt table: an exception
@@ -10,9 +10,10 @@
 mod bios;
 mod console;
 mod disk;
-mod hand_over;
 mod layout;
 mod load;
+mod multiboot;
+mod pvh;
 mod stage_error;
 
 use core::fmt::Write;
@@ -26,7 +27,7 @@ use crate::console::Console;
 #[unsafe(no_mangle)]
 extern "sysv64" fn stage_main() -> ! {
     match load::load() {
-        Ok(kernel) => bios::enter(kernel.entry, kernel.start_info),
+        Ok(kernel) => bios::enter(kernel.entry, kernel.ebx, kernel.eax),
         Err(error) => stop(error.ending(), format_args!("unibeam: {error}\n")),
     }
 }

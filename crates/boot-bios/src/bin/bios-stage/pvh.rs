@@ -1,15 +1,14 @@
-//! The block of low memory that the kernel finds through EBX.
+//! The hand-over by PVH: the block of low memory that our kernel finds through EBX.
 
 use core::mem::{offset_of, size_of};
 use core::ptr;
 
 use boot_bios::memory::{MAX_RANGES, MemoryMap};
-use boot_contract::disk::CMDLINE_MAX;
 use boot_contract::start_info::{MAGIC, MemoryRange, Module, StartInfo};
 
-use crate::layout::HAND_OVER;
+use crate::layout::{CMDLINE, HAND_OVER};
 
-/// All that the kernel is told, before the command line.
+/// All that the kernel is told, but for the command line.
 #[repr(C)]
 struct HandOver {
     start_info: StartInfo,
@@ -17,11 +16,7 @@ struct HandOver {
     ranges: [MemoryRange; MAX_RANGES],
 }
 
-/// Where the command line's text goes; the byte after it must become 0. At most
-/// [`CMDLINE_MAX`] bytes and the NUL.
-pub(crate) const CMDLINE: u64 = (HAND_OVER + size_of::<HandOver>()) as u64;
-
-/// Writes everything but the command line and returns the start-info block's address.
+/// Writes the block and returns the address of the start info.
 pub(crate) fn write(root: (u64, u64), map: &MemoryMap, rsdp: u64) -> u32 {
     let start_info = StartInfo {
         magic: MAGIC,
@@ -29,7 +24,7 @@ pub(crate) fn write(root: (u64, u64), map: &MemoryMap, rsdp: u64) -> u32 {
         flags: 0,
         nr_modules: 1,
         modlist_paddr: (HAND_OVER + offset_of!(HandOver, root)) as u64,
-        cmdline_paddr: CMDLINE,
+        cmdline_paddr: CMDLINE as u64,
         rsdp_paddr: rsdp,
         memmap_paddr: (HAND_OVER + offset_of!(HandOver, ranges)) as u64,
         memmap_entries: map.ranges().len() as u32,
@@ -52,4 +47,4 @@ pub(crate) fn write(root: (u64, u64), map: &MemoryMap, rsdp: u64) -> u32 {
     HAND_OVER as u32
 }
 
-const _: () = assert!(size_of::<HandOver>() + CMDLINE_MAX < 0x1_0000);
+const _: () = assert!(HAND_OVER + size_of::<HandOver>() <= CMDLINE);
