@@ -8,6 +8,7 @@ use crate::elf::KernelError;
 use crate::fat::FatError;
 use crate::formats::{Format, FormatError};
 use crate::gpt::GptError;
+use crate::iso::IsoError;
 use crate::plan::SIZE_MAX;
 use crate::rofs::RofsError;
 
@@ -88,6 +89,9 @@ pub enum ImageError {
     /// The root file system of OSv cannot be made or read.
     #[error("root file system: {0}")]
     Rofs(#[from] RofsError),
+    /// An ISO 9660 file system cannot be made or read.
+    #[error("root file system: {0}")]
+    Iso(#[from] IsoError),
     /// A loader of OSv has a size that its boot sector cannot tell.
     #[error("OSv's loader has {size} bytes; expected 1 byte to 128 MiB")]
     LoaderSize {

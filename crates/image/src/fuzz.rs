@@ -7,6 +7,7 @@ use tempfile::NamedTempFile;
 
 use crate::elf::{HIGHEST, LOWEST};
 use crate::formats::{Container, unpack_gce};
+use crate::iso;
 use crate::rofs;
 use crate::rumprun::config::Configuration;
 use crate::rumprun::multiboot::Program;
@@ -55,6 +56,8 @@ pub fn rofs(bytes: &[u8]) -> bool {
         let data = reader.data(&entry);
         assert!(data.is_ok_and(|data| data.len() <= bytes.len()));
     }
+    true
+}
 
 /// A configuration of rumprun: what is accepted is written so that it is read back as the same, unless
 /// it is too long; `false` if it is refused.
@@ -89,6 +92,18 @@ pub fn multiboot(bytes: &[u8]) -> bool {
             .iter()
             .any(|segment| segment.contains(entry))
     );
+    true
+}
+
+/// A file system of ISO 9660: every file of it can be read; `false` if it is none.
+pub fn iso(bytes: &[u8]) -> bool {
+    let Ok(mut reader) = iso::Reader::open(Cursor::new(bytes)) else {
+        return false;
+    };
+    for entry in reader.entries().to_vec() {
+        let data = reader.data(&entry);
+        assert!(data.is_ok_and(|data| data.len() <= bytes.len()));
+    }
     true
 }
 

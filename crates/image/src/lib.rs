@@ -15,6 +15,7 @@ pub mod fat;
 mod formats;
 pub mod fuzz;
 pub mod gpt;
+pub mod iso;
 pub mod mbr;
 pub mod osv;
 mod output;

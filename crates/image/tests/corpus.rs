@@ -31,3 +31,8 @@ fn configurations_of_rumprun() {
 fn multiboot_programs() {
     assert_eq!(replay("image_multiboot", fuzz::multiboot), 4);
 }
+
+#[test]
+fn iso_9660() {
+    assert_eq!(replay("image_iso", fuzz::iso), 1);
+}
