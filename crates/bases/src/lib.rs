@@ -11,6 +11,7 @@ mod error;
 mod feature;
 mod network;
 pub mod osv;
+mod store;
 pub mod unibeam;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub use content::{Content, Disk, Layout, Settings, root_entry};
 pub use error::Error;
 pub use feature::{Family, Feature, Support};
 pub use network::{Address, Network};
+pub use store::{Kept, Store, StoreError, default_name};
 
 /// What an image boots.
 pub trait Base: std::fmt::Debug {

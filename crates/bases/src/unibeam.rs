@@ -24,6 +24,20 @@ impl Base for Unibeam {
 
     fn lay_out(&self, content: Content<'_>) -> Result<Layout, Error> {
         let settings = content.settings;
+        if settings.cookie.is_some() {
+            return Err(Error::NotPossible {
+                what: "--cookie",
+                base: self.family().name(),
+                remedy: "use `-setcookie` in vm.args, or `--env RELEASE_COOKIE=COOKIE` for a release of mix",
+            });
+        }
+        if settings.launch.is_some() {
+            return Err(Error::NotPossible {
+                what: "--osv-launch",
+                base: self.family().name(),
+                remedy: "leave it out, or name OSv with --base",
+            });
+        }
         let words = network_words(&settings.network).into_iter();
         let words = words.chain(settings.kernel_words.iter().cloned());
         let plan = content.start.plan.emit().into_bytes();

@@ -15,8 +15,8 @@ mod redact;
 pub mod sbom;
 
 pub use model::{
-    Application, Boot, Library, Manifest, ManifestError, Package, ReleaseInfo, Runtime, SCHEMA,
-    SIZE_MAX,
+    Application, Base, Boot, Library, Manifest, ManifestError, Package, ReleaseInfo, Runtime,
+    SCHEMA, SIZE_MAX,
 };
 pub use packages::Packages;
 pub use redact::{HIDDEN, command_line};

@@ -28,8 +28,20 @@ pub struct Manifest {
     pub applications: Vec<Application>,
     /// Shared libraries and loaders that were added to it, by path.
     pub libraries: Vec<Library>,
+    /// What it boots, if that is not the kernel of the program that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<Base>,
     /// How it starts.
     pub boot: Boot,
+}
+
+/// A base that is not part of the program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Base {
+    /// Its name, such as `osv`.
+    pub family: String,
+    /// Version of its kernel.
+    pub version: String,
 }
 
 /// A release's name, version and origin.

@@ -15,6 +15,10 @@ pub(crate) enum Error {
     Release(#[from] release::Error),
     #[error(transparent)]
     Erts(#[from] erts::Error),
+    #[error(transparent)]
+    Base(#[from] bases::Error),
+    #[error(transparent)]
+    Store(#[from] bases::StoreError),
     #[error(
         "{first}\n`unibeam check {release}` finds everything that is in the way, and says what to do"
     )]

@@ -1,7 +1,7 @@
 //! What goes into an image: the release, what it needs, and how it starts. The same flags for every
 //! command that looks at a release.
 
-use super::{AddedFile, EnvVar, HostName, KeepArg, KernelWord, LoadingArg, TrimArg, trim};
+use super::{AddedFile, BaseArgs, EnvVar, HostName, KeepArg, LoadingArg, TrimArg, trim};
 use clap::{Args, Command, FromArgMatches};
 use erts::RuleSet;
 use std::ffi::OsStr;
@@ -38,9 +38,8 @@ pub(crate) struct ContentArgs {
     #[command(flatten)]
     pub(crate) places: PlaceArgs,
 
-    /// A word for the kernel's command line, such as `ip=10.0.0.2/24`; repeatable
-    #[arg(long, value_name = "WORD")]
-    pub(crate) kernel_arg: Vec<KernelWord>,
+    #[command(flatten)]
+    pub(crate) base: BaseArgs,
 
     /// An environment variable for the release; repeatable
     #[arg(short, long, value_name = "NAME=VALUE")]

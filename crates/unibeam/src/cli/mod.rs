@@ -1,5 +1,6 @@
 //! The command line: every flag, defined once. Parsing yields plain values and does no I/O.
 
+mod base;
 mod check;
 mod content;
 mod disk;
@@ -10,6 +11,7 @@ mod sign;
 mod trim;
 mod values;
 
+pub(crate) use base::{BaseArg, BaseArgs, BaseCommand, BaseCommandArgs};
 pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::{ConfigArgs, ContentArgs, PlaceArgs};
 pub(crate) use disk::{CompressArg, DiskArgs};
@@ -60,6 +62,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Boot an image, check that it works, and stop it
     Test(TestArgs),
+    /// Keep files that images can boot, such as OSv, under names
+    Base(BaseCommandArgs),
 }
 
 #[derive(Debug, Args)]

@@ -1,5 +1,6 @@
 //! What an image says about itself: from the parts that it is made of to its manifest.
 
+use bases::{Base, Family};
 use boot_contract::cmdline;
 use boot_contract::init::Init;
 use erts::elf::Elf;
@@ -22,6 +23,8 @@ const ELIXIR: &str = "/usr/lib/elixir/lib";
 
 /// What an image is made of.
 pub(crate) struct Parts<'a> {
+    /// What the image boots.
+    pub(crate) base: &'a dyn Base,
     /// The release.
     pub(crate) release: &'a Release,
     /// All files of the image.
@@ -57,7 +60,25 @@ impl Parts<'_> {
                 .iter()
                 .map(|library| describe_library(library, &origins))
                 .collect(),
-            boot: boot(self.init, self.cmdline),
+            base: self.base(),
+            boot: self.boot(),
+        }
+    }
+
+    /// The base, if it is not the one that is part of this program.
+    fn base(&self) -> Option<manifest::Base> {
+        let family = self.base.family();
+        (family != Family::Unibeam).then(|| manifest::Base {
+            family: family.name().into(),
+            version: self.base.version(),
+        })
+    }
+
+    /// How it starts. The command line of another base holds all variables, so it is not told.
+    fn boot(&self) -> Boot {
+        match self.base.family() {
+            Family::Unibeam => boot(self.init, self.cmdline),
+            _ => boot(self.init, ""),
         }
     }
 

@@ -95,7 +95,7 @@ impl Beside {
 }
 
 fn plan(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs) -> Result<(), Error> {
-    let plan = image::plan(&recipe.spec(disk))?;
+    let plan = recipe.plan(disk)?;
     if args.report.json {
         return output::json(&report(recipe, disk.encoding, &plan, None));
     }
@@ -122,14 +122,10 @@ fn savings(recipe: &Recipe) -> Result<(), Error> {
 fn write(recipe: &Recipe, disk: DiskSpec, args: &ImageArgs, beside: Beside) -> Result<(), Error> {
     signals::survive_file_size_limit().map_err(Error::Signals)?;
     let bar = output::byte_progress(!args.report.json && !args.report.quiet, "writing");
-    let made = image::assemble(
-        &recipe.spec(disk),
-        &args.output,
-        &mut |Progress { done, total }| {
-            bar.set_length(total);
-            bar.set_position(done);
-        },
-    )?;
+    let made = recipe.assemble(disk, &args.output, &mut |Progress { done, total }| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
     bar.finish_and_clear();
     beside.finish(recipe, &made)?;
     if args.report.json {

@@ -1,5 +1,6 @@
 //! The subcommands.
 
+mod base;
 mod check;
 mod describe;
 mod guest;
@@ -28,5 +29,6 @@ pub(crate) fn run(cli: Cli) -> Result<Exit, Error> {
         Command::Verify(args) => verify::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Base(args) => base::run(&args.command),
     }
 }

@@ -1,22 +1,20 @@
 //! What an image is made of: the release understood, its run-time system adapted, the rest added.
 
+use super::base;
 use super::describe::Parts;
 use crate::cli::{AddedFile, ContentArgs, EnvVar, PlaceArgs};
 use crate::error::Error;
 use crate::signals::Scratch;
-use boot_contract::init;
+use bases::{Base, Content, Disk, root_entry};
 use erts::{Closure, RuleSet, Savings, Sysroot, Trimmed};
-use image::{Content, DiskSpec, EntryKind, ImageSpec, RootEntry};
+use image::{DiskSpec, ImageError, Plan, Progress, Report, RootEntry};
 use manifest::Manifest;
 use release::archive::is_archive;
-use release::{GuestPath, Places, Release, Source, Start, StartOptions, TreeEntry, tree};
+use release::{GuestPath, Places, Release, Start, StartOptions, TreeEntry, tree};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-
-/// Permission bits of the file that tells the kernel what to run.
-const INIT_MODE: u32 = 0o644;
 
 /// Everything that goes into an image.
 pub(crate) struct Recipe {
@@ -32,6 +30,7 @@ pub(crate) struct Recipe {
     pub(crate) manifest: Manifest,
     /// What the rules for leaving things out saved.
     pub(crate) savings: Savings,
+    base: Box<dyn Base>,
     root: Vec<RootEntry>,
     cmdline: String,
     mtime: u32,
@@ -42,6 +41,8 @@ pub(crate) struct Recipe {
 /// A release and what an image would be made of, before the run-time system is completed with
 /// libraries; and everything that stands in the way.
 pub(crate) struct Draft {
+    /// What the image boots.
+    pub(crate) base: Box<dyn Base>,
     /// The release.
     pub(crate) release: Release,
     /// What its start was derived from.
@@ -64,11 +65,12 @@ impl Draft {
     /// # Errors
     /// There is no release at all.
     pub(crate) fn survey(args: &ContentArgs) -> Result<Self, Error> {
+        let base = base::open(&args.base.base)?;
         let scratch = scratch(&args.release)?;
         let (release, problems) =
             Release::survey(&args.release, &places(&args.places, scratch.as_ref()))?;
         let mut problems: Vec<Error> = problems.into_iter().map(Into::into).collect();
-        let options = start_options(args, &release);
+        let options = start_options(args, &release, &*base);
         let start = release.start(&options).map_err(Error::from);
         let (entries, unfit) = release.survey_tree(&options);
         let rules = args.rules();
@@ -87,6 +89,7 @@ impl Draft {
             }
         }
         Ok(Self {
+            base,
             release,
             options,
             start,
@@ -123,10 +126,12 @@ fn erl_libs() -> Vec<PathBuf> {
         .collect()
 }
 
-fn start_options(args: &ContentArgs, release: &Release) -> StartOptions {
+fn start_options(args: &ContentArgs, release: &Release, base: &dyn Base) -> StartOptions {
     let variable = |v: &EnvVar| (v.name.clone(), v.value.clone());
+    let needed = base.environment().iter();
+    let needed = needed.map(|&(name, value)| (name.into(), value.into()));
     StartOptions {
-        env: args.env.iter().map(variable).collect(),
+        env: needed.chain(args.env.iter().map(variable)).collect(),
         args: Vec::new(),
         console: args.console,
         code_loading: args.code_loading.map(Into::into),
@@ -154,60 +159,81 @@ impl Recipe {
         if let Some(problem) = draft.problems.into_iter().next() {
             return Err(problem);
         }
-        let start = draft.start?;
+        let (base, release, start) = (draft.base, draft.release, draft.start?);
         let sysroot = Sysroot::new(&args.places.sysroot)?;
         let closure = erts::closure(&draft.tree, &sysroot)?;
-        let notes = notes(&start, &draft.trimmed, &closure);
+        let mut notes = notes(&start, &draft.trimmed, &closure);
         let libraries = erts::rewrite(closure.entries, &draft.rules)?;
         let mut savings = draft.trimmed.savings;
         savings.extend(&libraries.savings);
-        let tree = tree::merge([draft.tree, libraries.entries].concat());
-        let cmdline = cmdline(args);
+        let layout = base.lay_out(Content {
+            release: &release,
+            start: &start,
+            tree: draft.tree,
+            libraries: libraries.entries,
+            settings: &args.base.settings(),
+        })?;
+        notes.extend(layout.notes);
         let manifest = Parts {
-            release: &draft.release,
-            tree: &tree,
+            base: &*base,
+            release: &release,
+            tree: &layout.root,
             libraries: &closure.libraries,
             sysroot: &sysroot,
             init: &start.init,
-            cmdline: &cmdline,
+            cmdline: &layout.command_line,
         }
         .describe();
-        let mut root: Vec<_> = tree.into_iter().map(root_entry).collect();
-        root.push(RootEntry::bytes(init::PATH, start.plan.emit(), INIT_MODE));
+        let dropped = draft.trimmed.dropped.iter();
+        let added = closure.libraries.iter();
         Ok(Self {
-            release: draft.release,
             notes,
-            libraries: closure
-                .libraries
-                .iter()
-                .map(|library| library.guest.to_string())
-                .collect(),
-            left_out: draft
-                .trimmed
-                .dropped
-                .iter()
-                .map(|dropped| dropped.path.to_string())
-                .collect(),
+            libraries: added.map(|library| library.guest.to_string()).collect(),
+            left_out: dropped.map(|dropped| dropped.path.to_string()).collect(),
             manifest,
             savings,
-            root,
-            cmdline,
+            root: layout.root.into_iter().map(root_entry).collect(),
+            cmdline: layout.command_line,
             mtime: source_date_epoch()?.unwrap_or(0),
+            base,
+            release,
             _scratch: draft.scratch,
         })
     }
 
-    /// The assembler's input for such a disk.
-    pub(crate) fn spec(&self, disk: DiskSpec) -> ImageSpec<'_> {
-        ImageSpec {
-            kernel: boot_images::KERNEL_ELF,
-            boot_sector: boot_images::BOOT_SECTOR,
-            bios_stage: boot_images::BIOS_STAGE,
-            cmdline: &self.cmdline,
+    /// Plans an image on such a disk.
+    ///
+    /// # Errors
+    /// What is known to be wrong beforehand.
+    pub(crate) fn plan(&self, disk: DiskSpec) -> Result<Plan, ImageError> {
+        self.base.plan(&self.disk(disk))
+    }
+
+    /// Makes an image on such a disk.
+    ///
+    /// # Errors
+    /// What is wrong, or why it cannot be written.
+    pub(crate) fn assemble(
+        &self,
+        disk: DiskSpec,
+        output: &Path,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Report, ImageError> {
+        self.base.assemble(&self.disk(disk), output, progress)
+    }
+
+    /// All files of the image.
+    pub(crate) fn root(&self) -> &[RootEntry] {
+        &self.root
+    }
+
+    fn disk(&self, spec: DiskSpec) -> Disk<'_> {
+        Disk {
             root: &self.root,
-            manifest: Some(&self.manifest),
+            command_line: &self.cmdline,
+            manifest: &self.manifest,
             mtime: self.mtime,
-            disk,
+            spec,
         }
     }
 }
@@ -237,11 +263,6 @@ fn host_name(release: &str) -> String {
     release.replace('_', "-")
 }
 
-fn cmdline(args: &ContentArgs) -> String {
-    let words = args.kernel_arg.iter().map(|word| word.quoted());
-    words.collect::<Vec<_>>().join(" ")
-}
-
 /// The time that is to be told instead of that of the clock, in seconds since 1970
 /// (reproducible-builds.org, SOURCE_DATE_EPOCH).
 pub(super) fn source_date_epoch() -> Result<Option<u32>, Error> {
@@ -251,19 +272,5 @@ pub(super) fn source_date_epoch() -> Result<Option<u32>, Error> {
     match text.parse() {
         Ok(seconds) => Ok(Some(seconds)),
         Err(source) => Err(Error::SourceDateEpoch { text, source }),
-    }
-}
-
-fn root_entry(entry: TreeEntry) -> RootEntry {
-    let kind = match entry.source {
-        Source::Directory => EntryKind::Dir,
-        Source::HostFile(path) => EntryKind::File(Content::Host(path)),
-        Source::Bytes(bytes) => EntryKind::File(Content::Bytes(bytes)),
-        Source::Symlink(target) => EntryKind::Symlink(target),
-    };
-    RootEntry {
-        path: entry.path.as_bytes().to_vec(),
-        kind,
-        mode: entry.mode,
     }
 }

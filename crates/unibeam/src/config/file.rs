@@ -3,10 +3,13 @@
 
 use super::checked::{Checked, Choice, Compression, EnvName, EnvText, FormatName};
 use crate::cli::{
-    AddedFile, DiskSize, HostName, KeepArg, KernelWord, LoadingArg, Memory, RuleArg, TrimArg,
+    AddedFile, BaseArg, DiskSize, HostName, KeepArg, KernelWord, LoadingArg, Memory, RuleArg,
+    TrimArg,
 };
+use bases::Address;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 /// Configuration of unibeam: what the flags of `unibeam image` and `unibeam check` say, under the
@@ -23,7 +26,19 @@ pub(crate) struct File {
     pub(super) lib_dir: Vec<PathBuf>,
     /// Where to look for the shared libraries that the release's run-time system needs.
     pub(super) sysroot: Option<PathBuf>,
-    /// Words for the kernel's command line, such as `ip=10.0.0.2/24`; those of flags are added.
+    /// What the image boots: `unibeam`, `osv:FILE` or `osv:NAME`; a relative file starts here.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) base: Option<Checked<BaseArg>>,
+    /// IPv4 address of the first network card with its prefix, `dhcp` or `none`.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) ip: Option<Checked<Address>>,
+    /// The default gateway.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) gateway: Option<Checked<Ipv4Addr>>,
+    /// Name servers; those of flags are added.
+    #[cfg_attr(test, schemars(with = "Vec<String>"))]
+    pub(super) dns: Vec<Checked<IpAddr>>,
+    /// Words for the kernel's command line, such as `ip6=none`; those of flags are added.
     #[cfg_attr(test, schemars(with = "Vec<String>"))]
     pub(super) kernel_arg: Vec<Checked<KernelWord>>,
     /// Environment variables for the release, by name; those of flags are added, and win.

@@ -134,6 +134,11 @@ impl Flags<'_> {
         let lib_dirs = file.lib_dir.iter().map(|path| self.place(path));
         self.all("lib-dir", lib_dirs.collect::<Vec<_>>());
         self.path("sysroot", file.sysroot.as_deref());
+        self.one("base", file.base.as_ref().map(|base| self.base(&base.text)));
+        self.one("ip", file.ip.as_ref().map(|ip| &ip.text));
+        let gateway = file.gateway.as_ref();
+        self.one("gateway", gateway.map(|gateway| &gateway.text));
+        self.all("dns", file.dns.iter().map(|dns| dns.text.clone()));
         self.all(
             "kernel-arg",
             file.kernel_arg.iter().map(|word| word.text.clone()),
@@ -226,6 +231,21 @@ impl Flags<'_> {
             path
         }
         .into()
+    }
+
+    /// A base, whose file is seen from here if there is one.
+    fn base(&self, text: &str) -> OsString {
+        let Some((family, file)) = text.split_once(':') else {
+            return text.into();
+        };
+        let path = self.folder.join(file);
+        let mut word = OsString::from(format!("{family}:"));
+        word.push(if path.exists() {
+            path.as_os_str()
+        } else {
+            file.as_ref()
+        });
+        word
     }
 
     /// A file to be added, as FILE:PATH.

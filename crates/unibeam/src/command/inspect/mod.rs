@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
 use image::cpio::Archive;
-use image::{DiskImage, DiskSpec};
+use image::DiskImage;
 use inspect::{Diff, Entry, Inspected};
 use manifest::sbom::Bom;
 use std::path::Path;
@@ -48,8 +48,7 @@ fn with<T>(
         return then(&Subject { path, inspected });
     }
     let recipe = Recipe::new(&ContentArgs::plain(path, &args.places)?)?;
-    let spec = recipe.spec(DiskSpec::default());
-    let archive = Archive::plan(spec.root, spec.mtime)?;
+    let archive = Archive::plan(recipe.root(), 0)?;
     let inspected = Inspected::of_plan(&archive, recipe.manifest.clone())?;
     then(&Subject { path, inspected })
 }
