@@ -2,8 +2,10 @@
 
 use crate::end::{End, Evidence, Verdict};
 use crate::event::Event;
+use crate::profile::Death;
 use crate::qmp;
 use crate::streams::{Message, STREAMS};
+use boot_contract::status::Ending;
 use std::fmt;
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -15,6 +17,9 @@ use tempfile::TempDir;
 
 /// Lines of the console shown when a wait fails.
 const TAIL_LINES: usize = 20;
+
+/// A guest that said its last words has this long to say more, such as a backtrace.
+const DYING: Duration = Duration::from_secs(3);
 
 /// Bytes of the console that are kept at most; half of them go when there are more, so that a
 /// guest may talk for years.
@@ -32,6 +37,10 @@ pub struct Guest {
     events: Vec<Event>,
     evidence: Evidence,
     interrupted: Option<i32>,
+    /// Last words that guests of this kind say.
+    deaths: Vec<Death>,
+    /// When a guest that said them is stopped, unless it ends before.
+    dying: Option<Instant>,
     end: Option<End>,
     command: String,
     ports: Vec<(u16, u16)>,
@@ -115,6 +124,8 @@ impl Guest {
             events: Vec::new(),
             evidence: Evidence::default(),
             interrupted: None,
+            deaths: Vec::new(),
+            dying: None,
             end: None,
             command: String::new(),
             ports: Vec::new(),
@@ -132,6 +143,11 @@ impl Guest {
         self.copy = copy;
         let so_far = self.console.clone();
         self.write_copy(&so_far);
+    }
+
+    /// From now on, a guest that says one of these is stopped soon.
+    pub(crate) fn watch_for(&mut self, deaths: &[Death]) {
+        self.deaths = deaths.to_vec();
     }
 
     pub(crate) fn hold(&mut self, folder: Option<TempDir>) {
@@ -253,11 +269,18 @@ impl Guest {
                 let (what, end, tail) = (what.to_owned(), self.end(), self.tail());
                 return Err(WaitError::Ended { what, end, tail });
             }
+            let until = self.dying.map_or(deadline, |dying| dying.min(deadline));
             match self
                 .queue
-                .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+                .recv_timeout(until.saturating_duration_since(Instant::now()))
             {
                 Ok(message) => self.apply(message),
+                Err(RecvTimeoutError::Timeout)
+                    if self.dying.is_some_and(|d| d <= Instant::now()) =>
+                {
+                    self.dying = None;
+                    self.quit();
+                }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
                     let (what, tail) = (what.to_owned(), self.tail());
                     return Err(WaitError::Timeout {
@@ -274,6 +297,7 @@ impl Guest {
         match message {
             Message::Console(bytes) => {
                 self.console.extend_from_slice(&bytes);
+                self.look_for_death(bytes.len());
                 if self.console.len() > CONSOLE_MAX {
                     self.console.drain(..CONSOLE_MAX / 2);
                 }
@@ -288,6 +312,25 @@ impl Guest {
             Message::Stderr(text) => self.evidence.stderr = text,
             Message::Closed => self.open_streams -= 1,
             Message::Interrupt(signal) => self.interrupted = Some(signal),
+        }
+    }
+
+    /// Looks for last words in the end of the console that is new.
+    fn look_for_death(&mut self, new: usize) {
+        if self.evidence.verdict.is_some() {
+            return;
+        }
+        for Death { text, ending } in &self.deaths {
+            let start = self.console.len().saturating_sub(new + text.len());
+            let mut windows = self.console[start..].windows(text.len());
+            let Some(ending) =
+                Ending::from_name(ending).filter(|_| windows.any(|w| w == text.as_bytes()))
+            else {
+                continue;
+            };
+            self.evidence.verdict = Some(Verdict { ending, status: 0 });
+            self.dying = Some(Instant::now() + DYING);
+            return;
         }
     }
 

@@ -25,4 +25,4 @@ pub use end::{End, Verdict};
 pub use event::Event;
 pub use guest::{Guest, Interrupter, Tail, WaitError};
 pub use machine::{Boot, Console, Forward, HostPort, Input, Machine, StartError, quote_word};
-pub use profile::{Profile, ProfileError, Start};
+pub use profile::{Death, Profile, ProfileError, Start};

@@ -41,6 +41,17 @@ pub enum Boot {
         /// QEMU's name of its format.
         format: &'static str,
     },
+    /// QEMU loads a kernel, which finds its root on a disk.
+    Kernel {
+        /// The kernel, an ELF file with a PVH entry.
+        kernel: PathBuf,
+        /// Its command line.
+        cmdline: String,
+        /// The disk.
+        disk: PathBuf,
+        /// QEMU's name of its format.
+        format: &'static str,
+    },
     /// QEMU loads the parts of an image.
     Direct {
         /// The kernel, an ELF file with a PVH entry.
@@ -274,6 +285,7 @@ impl Machine {
                 result => {
                     let mut guest = result?;
                     guest.copy_console(console);
+                    guest.watch_for(&self.profile.deaths);
                     guest.hold(self.held.take());
                     return Ok(guest);
                 }
@@ -284,10 +296,13 @@ impl Machine {
 
     fn check_boot(&self) -> Result<(), StartError> {
         let expected = match (self.profile.start, &self.boot) {
-            (Start::Disk, Boot::Disk { .. }) | (Start::Direct, Boot::Direct { .. }) => {
+            (Start::Disk, Boot::Disk { .. })
+            | (Start::Kernel, Boot::Kernel { .. })
+            | (Start::Direct, Boot::Direct { .. }) => {
                 return Ok(());
             }
             (Start::Disk, _) => "a disk image",
+            (Start::Kernel, _) => "a kernel and a disk",
             (Start::Direct, _) => "a kernel and a root archive",
         };
         Err(StartError::WrongBoot {
@@ -390,15 +405,18 @@ impl Machine {
     fn boot_arguments(&self, list: &mut Arguments) {
         let words = self.words.join(" ");
         match &self.boot {
+            Boot::Kernel {
+                kernel,
+                cmdline,
+                disk,
+                format,
+            } => {
+                self.disk_arguments(disk, format, "", list);
+                list.pair("-kernel", kernel);
+                list.pair("-append", cmdline);
+            }
             Boot::Disk { path, format } => {
-                let device = self.profile.disk.as_deref().unwrap_or_default();
-                let file = option_value(&path.to_string_lossy());
-                // The image stays as it is: writes go to a temporary file that QEMU removes.
-                list.pair(
-                    "-drive",
-                    format!("file={file},if=none,id=disk,format={format},snapshot=on"),
-                );
-                list.pair("-device", format!("{device},drive=disk,bootindex=0"));
+                self.disk_arguments(path, format, ",bootindex=0", list);
                 if !words.is_empty() {
                     let words = option_value(&words);
                     list.pair("-fw_cfg", format!("name={FW_CFG_CMDLINE},string={words}"));
@@ -415,6 +433,17 @@ impl Machine {
                 list.pair("-append", line.trim());
             }
         }
+    }
+
+    fn disk_arguments(&self, path: &Path, format: &str, order: &str, list: &mut Arguments) {
+        let device = self.profile.disk.as_deref().unwrap_or_default();
+        let file = option_value(&path.to_string_lossy());
+        // The image stays as it is: writes go to a temporary file that QEMU removes.
+        list.pair(
+            "-drive",
+            format!("file={file},if=none,id=disk,format={format},snapshot=on"),
+        );
+        list.pair("-device", format!("{device},drive=disk{order}"));
     }
 
     fn network_arguments(&self, ports: &[(u16, u16)], list: &mut Arguments) {

@@ -11,13 +11,16 @@ pub struct Profile {
     pub name: &'static str,
     /// One line for people.
     pub summary: String,
+    /// What the images for it boot, a base's name.
+    #[serde(default = "unibeam")]
+    pub base: String,
     /// What the machine starts from.
     pub start: Start,
     /// Value of `-machine`.
     pub machine: String,
     /// Values of `-cpu`.
     pub cpu: Cpu,
-    /// Disk device, without its `drive=`; only with [`Start::Disk`].
+    /// Disk device, without its `drive=`; not with [`Start::Direct`].
     pub disk: Option<String>,
     /// Network device, without its `netdev=`.
     pub network: String,
@@ -26,6 +29,23 @@ pub struct Profile {
     /// Further arguments, passed as they are.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// How the console tells that a guest will never end by itself.
+    #[serde(default)]
+    pub deaths: Vec<Death>,
+}
+
+/// Last words of a kernel that stays where it failed.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Death {
+    /// What it says.
+    pub text: String,
+    /// What that means: a name of `boot_contract::status`.
+    pub ending: String,
+}
+
+fn unibeam() -> String {
+    "unibeam".into()
 }
 
 /// CPU models, by what executes them.
@@ -46,6 +66,8 @@ pub enum Start {
     Disk,
     /// QEMU loads the kernel (PVH) and the root archive.
     Direct,
+    /// QEMU loads the kernel (PVH); the root is on a disk.
+    Kernel,
 }
 
 /// Why there is no such profile.
@@ -73,7 +95,17 @@ macro_rules! files {
     };
 }
 
-const FILES: &[(&str, &str)] = files!["kvm-pc", "kvm-q35", "pc-ide", "q35-direct", "microvm"];
+const FILES: &[(&str, &str)] = files![
+    "kvm-pc",
+    "kvm-q35",
+    "pc-ide",
+    "q35-direct",
+    "microvm",
+    "osv-pc",
+    "osv-q35",
+    "osv-direct",
+    "osv-mmio",
+];
 
 impl Profile {
     /// The names of all profiles.
@@ -99,6 +131,7 @@ impl Profile {
 #[cfg(test)]
 mod tests {
     use super::{Profile, ProfileError, Start};
+    use boot_contract::status::Ending;
 
     #[test]
     fn every_file_is_a_profile_with_a_disk_where_it_starts_from_one() {
@@ -106,9 +139,12 @@ mod tests {
             let profile = Profile::named(name).unwrap();
             assert_eq!(
                 profile.disk.is_some(),
-                profile.start == Start::Disk,
+                profile.start != Start::Direct,
                 "{name}"
             );
+            for death in profile.deaths {
+                assert!(Ending::from_name(&death.ending).is_some(), "{name}");
+            }
             assert!(!profile.summary.is_empty());
         }
     }

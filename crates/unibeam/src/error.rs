@@ -17,6 +17,8 @@ pub(crate) enum Error {
     Erts(#[from] erts::Error),
     #[error(transparent)]
     Base(#[from] bases::Error),
+    #[error("this cannot be told to the image: {0}")]
+    Osv(#[from] bases::osv::OsvError),
     #[error(transparent)]
     Store(#[from] bases::StoreError),
     #[error(
@@ -51,6 +53,19 @@ pub(crate) enum Error {
     NotAnImage { path: PathBuf, source: ImageError },
     #[error(transparent)]
     Profile(#[from] ProfileError),
+    #[error(
+        "machine `{name}` is for images that boot {base}, this one boots {family}; leave --machine out, or name another such as {usual}"
+    )]
+    WrongMachine {
+        name: &'static str,
+        base: String,
+        family: &'static str,
+        usual: &'static str,
+    },
+    #[error(
+        "the image has no kernel: it was made from a kernel, not from a disk; run it with --machine osv-direct --kernel FILE"
+    )]
+    NoKernelOnDisk,
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]

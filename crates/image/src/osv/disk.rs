@@ -1,6 +1,7 @@
 //! Looking into a disk for OSv.
 
-use std::io::{Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use manifest::{Manifest, SIZE_MAX};
@@ -130,6 +131,27 @@ impl OsvImage {
         }
     }
 
+    /// Copies the disk with another command line, which only a disk that boots by itself has.
+    ///
+    /// # Errors
+    /// It cannot be read, `out` not written, or the command line does not fit.
+    pub fn copy_with(&self, cmdline: &str, out: &mut File) -> Result<(), ImageError> {
+        let limit = CMDLINE_SIZE - 1;
+        let found = cmdline.len();
+        if found > limit {
+            return Err(ImageError::CmdlineTooLong { found, limit });
+        }
+        let mut field = cmdline.as_bytes().to_vec();
+        field.resize(CMDLINE_SIZE, 0);
+        let mut medium = &self.medium;
+        medium
+            .rewind()
+            .and_then(|()| io::copy(&mut medium, out))
+            .and_then(|_| out.seek(SeekFrom::Start(CMDLINE)))
+            .and_then(|_| out.write_all(&field))
+            .map_err(|error| ImageError::input(&self.path, error))
+    }
+
     fn boot_cmdline(&self) -> Result<String, ImageError> {
         let range = ByteRange {
             offset: CMDLINE,
@@ -162,7 +184,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end_matches('\n').into()
 }
 
-fn read_sector(mut medium: &Medium, offset: u64) -> std::io::Result<[u8; 512]> {
+fn read_sector(mut medium: &Medium, offset: u64) -> io::Result<[u8; 512]> {
     let mut sector = [0; 512];
     medium.seek(SeekFrom::Start(offset))?;
     medium.read_exact(&mut sector)?;

@@ -11,7 +11,7 @@ mod sign;
 mod trim;
 mod values;
 
-pub(crate) use base::{BaseArg, BaseArgs, BaseCommand, BaseCommandArgs};
+pub(crate) use base::{BaseArg, BaseArgs, BaseCommand, BaseCommandArgs, LaunchArg};
 pub(crate) use check::{CheckArgs, RuleArg};
 pub(crate) use content::{ConfigArgs, ContentArgs, PlaceArgs};
 pub(crate) use disk::{CompressArg, DiskArgs};
@@ -184,9 +184,13 @@ Examples:
 
 #[derive(Debug, Args)]
 pub(crate) struct MachineArgs {
-    /// The machine
-    #[arg(long, value_name = "NAME", default_value = "kvm-q35", value_parser = PossibleValuesParser::new(Profile::names()))]
-    pub(crate) machine: String,
+    /// The machine [default: kvm-q35, for an image that boots OSv osv-pc]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(Profile::names()))]
+    pub(crate) machine: Option<String>,
+
+    /// The kernel that a machine is given which does not take it from the disk (osv-direct)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kernel: Option<PathBuf>,
 
     /// Memory, in MiB or with a suffix M or G
     #[arg(short, long, value_name = "SIZE", default_value = "256M")]

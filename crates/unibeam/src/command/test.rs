@@ -6,6 +6,7 @@ use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
 use crate::signals::Caught;
+use bases::Family;
 use boot_contract::events;
 use boot_contract::status::Ending;
 use qemu::http::{self, HttpError, Response};
@@ -88,16 +89,17 @@ pub(crate) fn run(args: &TestArgs) -> Result<Exit, Error> {
     let spinner = output::spinner(!args.report.json && !args.report.quiet, "testing");
     let mut report = Report {
         image: args.image.display().to_string(),
-        machine: args.machine.machine.clone(),
+        machine: prepared.name.into(),
         accel: prepared.accel.name(),
         ..Report::default()
     };
     let signals = Caught::new().map_err(Error::Signals)?;
+    let button = Button::of(prepared.family);
     let mut guest = forward(prepared.machine, args).start()?;
     let _forwarding = signals.forward(guest.interrupter());
     report.command = guest.command().to_owned();
 
-    let outcome = check(&mut guest, args, &mut report);
+    let outcome = check(&mut guest, args, button, &mut report);
     spinner.finish_and_clear();
     if let Err(Failure::Wait(error @ WaitError::Interrupted { .. })) = outcome {
         return Err(error.into());
@@ -136,7 +138,30 @@ fn forward(machine: Machine, args: &TestArgs) -> Machine {
     })
 }
 
-fn check(guest: &mut Guest, args: &TestArgs, report: &mut Report) -> Result<(), Failure> {
+/// What a guest does at the machine's power button.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Button {
+    /// It stops the release, which tells its status.
+    Stops,
+    /// It switches the machine off, whatever the release does (osv: drivers/acpi.cc).
+    SwitchesOff,
+}
+
+impl Button {
+    fn of(family: Family) -> Self {
+        match family {
+            Family::Osv => Self::SwitchesOff,
+            _ => Self::Stops,
+        }
+    }
+}
+
+fn check(
+    guest: &mut Guest,
+    args: &TestArgs,
+    button: Button,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let limit = Duration::from_secs(args.timeout);
     if let Some(expected) = args.status {
         return check_end(guest, expected, args, report);
@@ -150,7 +175,7 @@ fn check(guest: &mut Guest, args: &TestArgs, report: &mut Report) -> Result<(), 
         (None, Some(expected)) => guest.wait_console(expected, limit)?,
         (None, None) => {}
     }
-    stop(guest, args, report)
+    stop(guest, args, button, report)
 }
 
 /// A release that ends by itself.
@@ -213,7 +238,12 @@ fn fetch(guest: &Guest, endpoint: &Endpoint, limit: Duration) -> Result<Response
 
 /// By its own page if there is one, else by the power button, which the
 /// run-time system answers with `init:stop/0`.
-fn stop(guest: &mut Guest, args: &TestArgs, report: &mut Report) -> Result<(), Failure> {
+fn stop(
+    guest: &mut Guest,
+    args: &TestArgs,
+    button: Button,
+    report: &mut Report,
+) -> Result<(), Failure> {
     let limit = Duration::from_secs(args.timeout);
     match &args.stop {
         // The release may end before it answers; its end is what counts.
@@ -221,6 +251,10 @@ fn stop(guest: &mut Guest, args: &TestArgs, report: &mut Report) -> Result<(), F
         None => guest.press_power_button(),
     }
     let end = guest.wait_end(limit)?;
+    if args.stop.is_none() && button == Button::SwitchesOff && end == End::PoweredOff {
+        report.ending = Some("the guest switched off at the power button".into());
+        return Ok(());
+    }
     demand(end, 0, report)
 }
 

@@ -3,8 +3,8 @@
 
 use super::checked::{Checked, Choice, Compression, EnvName, EnvText, FormatName};
 use crate::cli::{
-    AddedFile, BaseArg, DiskSize, HostName, KeepArg, KernelWord, LoadingArg, Memory, RuleArg,
-    TrimArg,
+    AddedFile, BaseArg, DiskSize, HostName, KeepArg, KernelWord, LaunchArg, LoadingArg, Memory,
+    RuleArg, TrimArg,
 };
 use bases::Address;
 use serde::Deserialize;
@@ -29,6 +29,11 @@ pub(crate) struct File {
     /// What the image boots: `unibeam`, `osv:FILE` or `osv:NAME`; a relative file starts here.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) base: Option<Checked<BaseArg>>,
+    /// Who loads the emulator on OSv: ld-linux or kernel.
+    #[cfg_attr(test, schemars(with = "Option<String>"))]
+    pub(super) osv_launch: Option<Choice<LaunchArg>>,
+    /// Cookie of a distributed node, on a base that cannot keep one in a file.
+    pub(super) cookie: Option<String>,
     /// IPv4 address of the first network card with its prefix, `dhcp` or `none`.
     #[cfg_attr(test, schemars(with = "Option<String>"))]
     pub(super) ip: Option<Checked<Address>>,

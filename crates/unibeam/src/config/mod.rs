@@ -135,6 +135,8 @@ impl Flags<'_> {
         self.all("lib-dir", lib_dirs.collect::<Vec<_>>());
         self.path("sysroot", file.sysroot.as_deref());
         self.one("base", file.base.as_ref().map(|base| self.base(&base.text)));
+        self.one("osv-launch", file.osv_launch.as_ref().map(|how| &how.text));
+        self.one("cookie", file.cookie.as_ref());
         self.one("ip", file.ip.as_ref().map(|ip| &ip.text));
         let gateway = file.gateway.as_ref();
         self.one("gateway", gateway.map(|gateway| &gateway.text));
