@@ -17,6 +17,7 @@ mod otp;
 mod otp27;
 mod probes;
 mod releases;
+mod rumprun;
 mod services;
 mod soak;
 mod statuses;

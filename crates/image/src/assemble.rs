@@ -170,7 +170,8 @@ fn derived_guid(digest: &[u8; 32], name: &str) -> Guid {
 /// First bytes of a disk address packet: its own size.
 const PACKET_HEAD: [u8; 2] = [16, 0];
 
-fn check_boot_sector(bytes: &[u8]) -> Result<[u8; SECTOR as usize], ImageError> {
+/// Checks that a boot sector has its documented form.
+pub(crate) fn check_boot_sector(bytes: &[u8]) -> Result<[u8; SECTOR as usize], ImageError> {
     let sector = <[u8; SECTOR as usize]>::try_from(bytes).map_err(|_| ImageError::BootSector {
         found: format!("{} bytes", bytes.len()),
     })?;
@@ -193,11 +194,16 @@ fn patched_boot_sector(
     stage: &[u8],
     sectors: u64,
 ) -> [u8; SECTOR as usize] {
-    let count = (stage.len() as u64).div_ceil(SECTOR) as u16;
-    sector[BOOT_PACKET_COUNT..][..2].copy_from_slice(&count.to_le_bytes());
-    sector[BOOT_PACKET_LBA..][..8].copy_from_slice(&STAGE_LBA.to_le_bytes());
+    point_to_stage(&mut sector, stage, STAGE_LBA);
     protect(&mut sector, sectors);
     sector
+}
+
+/// Tells a boot sector where its stage is.
+pub(crate) fn point_to_stage(sector: &mut [u8; SECTOR as usize], stage: &[u8], lba: u64) {
+    let count = (stage.len() as u64).div_ceil(SECTOR) as u16;
+    sector[BOOT_PACKET_COUNT..][..2].copy_from_slice(&count.to_le_bytes());
+    sector[BOOT_PACKET_LBA..][..8].copy_from_slice(&lba.to_le_bytes());
 }
 
 fn patched_stage(stage: &[u8], layout: &Layout<'_>) -> Vec<u8> {

@@ -11,6 +11,7 @@ use crate::gpt::GptError;
 use crate::iso::IsoError;
 use crate::plan::SIZE_MAX;
 use crate::rofs::RofsError;
+use crate::rumprun::RumprunError;
 
 /// Why an image could not be made or read.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +93,9 @@ pub enum ImageError {
     /// An ISO 9660 file system cannot be made or read.
     #[error("root file system: {0}")]
     Iso(#[from] IsoError),
+    /// A disk for rumprun cannot be made or read.
+    #[error(transparent)]
+    Rumprun(#[from] RumprunError),
     /// A loader of OSv has a size that its boot sector cannot tell.
     #[error("OSv's loader has {size} bytes; expected 1 byte to 128 MiB")]
     LoaderSize {
@@ -148,9 +152,7 @@ pub enum ImageError {
         reason: boot_contract::disk::BlockListError,
     },
     /// The BIOS stage does not fit.
-    #[error(
-        "the BIOS stage has {size} bytes, more than the {limit} bytes the boot sector can load"
-    )]
+    #[error("the BIOS stage has {size} bytes, more than the {limit} bytes that there is place for")]
     BiosStageTooLarge {
         /// Its size.
         size: u64,

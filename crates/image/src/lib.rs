@@ -3,6 +3,7 @@
 //! [`assemble`] turns an [`ImageSpec`] into an image file: it plans the layout ([`plan()`]), writes
 //! root archive ([`cpio`]), EFI system partition ([`fat`]) and partition table ([`gpt`]), and
 //! patches the block list from which the BIOS stage boots. The same input gives the same bytes.
+//! Disks for other bases are made by [`osv`] and [`rumprun`].
 //! A disk is written raw or in the container of a hypervisor ([`Format`]). [`DiskImage`] looks into
 //! such a file. docs/image-format.md has the drawings.
 

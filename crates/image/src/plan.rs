@@ -192,7 +192,7 @@ pub(crate) fn manifest_file(manifest: &Manifest, digest: String) -> String {
 
 impl<'a> Layout<'a> {
     pub(crate) fn new(spec: &ImageSpec<'a>) -> Result<Self, ImageError> {
-        check_stage(spec.bios_stage)?;
+        check_stage(spec.bios_stage, STAGE_MAX)?;
         let kernel = Kernel::parse(spec.kernel)?;
         let cmdline = cmdline_file(spec.cmdline)?;
         let archive = Archive::plan(spec.root, spec.mtime)?;
@@ -362,11 +362,12 @@ fn block_list(kernel: &Kernel, cmdline_size: u64, files: &[PlannedFile]) -> Bloc
     }
 }
 
-fn check_stage(stage: &[u8]) -> Result<(), ImageError> {
-    if stage.len() > STAGE_MAX {
+/// Checks that a BIOS stage has its documented form, and at most `limit` bytes.
+pub(crate) fn check_stage(stage: &[u8], limit: usize) -> Result<(), ImageError> {
+    if stage.len() > limit {
         return Err(ImageError::BiosStageTooLarge {
             size: stage.len() as u64,
-            limit: STAGE_MAX as u64,
+            limit: limit as u64,
         });
     }
     let list = stage

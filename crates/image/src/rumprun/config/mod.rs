@@ -22,6 +22,8 @@ mod words;
 
 use std::net::IpAddr;
 
+use super::DEVICE;
+
 /// Most bytes of a configuration: rumprun copies a Multiboot module of less than 4095 bytes
 /// (platform/hw/multiboot.c).
 pub const CONFIG_MAX: usize = 4094;
@@ -250,6 +252,20 @@ fn list(keys: &[&str]) -> String {
         .map(|key| format!("`{key}`"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+impl Blk {
+    /// The files of the disk that the program was started from.
+    pub fn own_disk(point: impl Into<String>) -> Self {
+        Self {
+            source: Source::Dev,
+            path: DEVICE.into(),
+            mount: Some(Mount {
+                kind: MountKind::Blk,
+                point: point.into(),
+            }),
+        }
+    }
 }
 
 impl Configuration {
