@@ -10,6 +10,7 @@ mod content;
 mod error;
 mod feature;
 mod network;
+mod objection;
 pub mod osv;
 mod store;
 pub mod unibeam;
@@ -22,6 +23,7 @@ pub use content::{Content, Disk, Layout, Settings, root_entry};
 pub use error::Error;
 pub use feature::{Family, Feature, Support};
 pub use network::{Address, Network};
+pub use objection::Objection;
 pub use store::{Kept, Store, StoreError, default_name};
 
 /// What an image boots.
@@ -42,6 +44,15 @@ pub trait Base: std::fmt::Debug {
     /// # Errors
     /// The release cannot work on this base as it is.
     fn lay_out(&self, content: Content<'_>) -> Result<Layout, Error>;
+
+    /// What stands in the way of a release on this base, as far as it can be known before a boot.
+    fn objections(&self, content: Content<'_>) -> Vec<Objection> {
+        self.lay_out(content)
+            .err()
+            .map(Objection::Refused)
+            .into_iter()
+            .collect()
+    }
 
     /// Plans an image without writing anything.
     ///

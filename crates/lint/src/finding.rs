@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::base::BaseFact;
 use crate::files::FileFact;
 use crate::intake::IntakeFact;
 use crate::memory::MemoryFact;
@@ -75,6 +76,9 @@ pub enum Fact {
     /// About memory.
     #[error(transparent)]
     Memory(#[from] MemoryFact),
+    /// About the base.
+    #[error(transparent)]
+    Base(#[from] BaseFact),
 }
 
 impl Fact {
@@ -88,6 +92,7 @@ impl Fact {
             Self::Start(fact) => fact.code(),
             Self::Module(fact) => fact.code(),
             Self::Memory(fact) => fact.code(),
+            Self::Base(fact) => fact.code(),
         }
     }
 }

@@ -9,6 +9,7 @@
 //! There is one module for each family of rules, by the hundreds of the codes: the release itself,
 //! native code, programs, files, the start, modules, and memory.
 
+mod base;
 mod files;
 mod finding;
 mod intake;
@@ -22,6 +23,7 @@ mod start;
 mod subject;
 mod table;
 
+pub use base::{BaseFact, objections};
 pub use files::FileFact;
 pub use finding::{Fact, Finding, Place};
 pub use intake::{IntakeFact, release_error};

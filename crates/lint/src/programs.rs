@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use release::rel::StartType;
 use release::term::text;
 
+use crate::base::BaseFact;
 use crate::finding::{Finding, Place};
 use crate::modules::Module;
 use crate::scan::{self, Spawn, What};
@@ -93,7 +94,22 @@ impl ProgramFact {
 const SHELL: &str = "/bin/sh";
 
 pub(crate) fn check(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
-    findings.extend(helpers(subject).into_iter().map(Finding::new));
+    if subject.ports {
+        findings.extend(helpers(subject).into_iter().map(Finding::new));
+        uses(subject, findings);
+        return;
+    }
+    let mut found = Vec::new();
+    uses(subject, &mut found);
+    let programs = found.into_iter().map(|finding| {
+        let what = finding.fact.to_string();
+        Finding::new(BaseFact::Program { what }).at(finding.place)
+    });
+    findings.extend(programs);
+}
+
+/// What starts programs that are not there.
+fn uses(subject: &Subject<'_>, findings: &mut Vec<Finding>) {
     findings.extend(os_mon(subject).into_iter().map(Finding::new));
     findings.extend(known(subject).map(Finding::new));
     spawns(subject, findings);

@@ -16,6 +16,8 @@ pub struct Subject<'a> {
     pub(crate) tree: &'a [TreeEntry],
     /// Memory of the machine, in bytes.
     pub(crate) memory: u64,
+    /// Whether the base has programs.
+    pub(crate) ports: bool,
     entries: BTreeMap<&'a GuestPath, &'a TreeEntry>,
     pub(crate) modules: Vec<Module>,
 }
@@ -45,8 +47,18 @@ impl<'a> Subject<'a> {
             start,
             tree,
             memory,
+            ports: true,
             entries: tree.iter().map(|entry| (&entry.path, entry)).collect(),
             modules: modules.collect(),
+        }
+    }
+
+    /// On a base that has no programs.
+    #[must_use]
+    pub fn without_ports(self) -> Self {
+        Self {
+            ports: false,
+            ..self
         }
     }
 

@@ -409,6 +409,26 @@ rules! {
         "more memory is needed than the machine is to have"
         "The root archive lies in memory, and so does the code made from the modules. The estimate is what the release needs to start, measured on examples; what it does afterwards comes on top."
         "Give the machine more memory (`-m`), or leave out what the release does not need."
+
+    // The base.
+
+    /// No image can be made.
+    BaseRefuses "UB801" Error
+        "the release cannot be put on this base"
+        "The base that the image is to boot (`--base`) cannot start the release as it is configured, or cannot do what is asked for."
+        "Do as the message says, or choose another base (docs/bases.md has a table of what each can do)."
+
+    /// Functions that are not there.
+    MissingSymbols "UB802" Warning
+        "native code needs functions that the base's kernel does not have"
+        "The linker in the kernel finds a function when it is called for the first time; one that is not there ends the machine then, and an object that is not there as soon as it is used. Emulators name functions that they never call on this base, so that it may start all the same."
+        "Test what uses the file; or take a later kernel, or one that runs Linux's dynamic linker (`--osv-launch ld-linux`), with which the release's own C library is used."
+
+    /// Programs are started where there are none.
+    NoPorts "UB803" Warning
+        "a program is started on a base that has none"
+        "The base runs one process. `open_port/2` raises `enotsup`, and `os:cmd/1` fails with it; the release goes on if it expects that."
+        "Do without the program, or choose the base `unibeam`, on which programs work."
 }
 
 #[cfg(test)]

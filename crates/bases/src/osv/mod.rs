@@ -22,7 +22,7 @@ use image::{ImageError, Plan, Progress, Report};
 use launch::otp::Otp;
 use release::{GuestPath, Note, Start, TreeEntry, tree};
 
-use crate::{Base, Content, Disk, Error, Family, Layout};
+use crate::{Base, Content, Disk, Error, Family, Layout, Objection};
 
 pub use command_line::{CommandLine, CommandLineError, LENGTH_MAX};
 pub use facts::{Facts, Version};
@@ -149,9 +149,14 @@ impl Osv {
     }
 
     /// Symbols of which the kernel's linker would find none, in what an image would hold.
-    pub fn missing_symbols(&self, root: &[TreeEntry], mode: LaunchMode) -> Vec<MissingSymbol> {
+    pub fn missing_symbols(
+        &self,
+        root: &[TreeEntry],
+        emulator: &GuestPath,
+        mode: LaunchMode,
+    ) -> Vec<MissingSymbol> {
         match mode {
-            LaunchMode::Kernel => symbols::missing(root, &self.facts),
+            LaunchMode::Kernel => symbols::missing(root, emulator, &self.facts),
             // There, the release's own C library is used, as on Linux.
             LaunchMode::LdLinux => Vec::new(),
         }
@@ -202,6 +207,34 @@ impl Base for Osv {
             command_line,
             notes,
         })
+    }
+
+    fn objections(&self, content: Content<'_>) -> Vec<Objection> {
+        let wanted = content.settings.launch;
+        let Some(emulator) = GuestPath::new(&content.start.init.exec) else {
+            return Vec::new();
+        };
+        let laid_out = self.launch_mode(wanted).map_err(Error::from);
+        let laid_out = laid_out.and_then(|mode| Ok((mode, self.lay_out(content)?)));
+        let (mode, layout) = match laid_out {
+            Ok(laid_out) => laid_out,
+            Err(error) => return vec![Objection::Refused(error)],
+        };
+        let mut found: Vec<Objection> = Vec::new();
+        for MissingSymbol { name, user: needs } in
+            self.missing_symbols(&layout.root, &emulator, mode)
+        {
+            match found.last_mut() {
+                Some(Objection::MissingSymbols { user, names }) if *user == needs => {
+                    names.push(name)
+                }
+                _ => found.push(Objection::MissingSymbols {
+                    user: needs,
+                    names: vec![name],
+                }),
+            }
+        }
+        found
     }
 
     fn plan(&self, disk: &Disk<'_>) -> Result<Plan, ImageError> {

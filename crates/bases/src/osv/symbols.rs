@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use erts::elf::{Symbols, is_elf};
+use erts::elf::{Elf, Symbols, is_elf};
 use release::{GuestPath, TreeEntry};
 
 use super::facts::Facts;
@@ -18,12 +18,17 @@ pub struct MissingSymbol {
 }
 
 /// Symbols that files of the tree need and that neither the kernel nor a file of the tree has,
-/// sorted by user and name. Weak ones may be missing.
-pub(super) fn missing(tree: &[TreeEntry], facts: &Facts) -> Vec<MissingSymbol> {
+/// sorted by user and name. Weak ones may be missing, and programs but the emulator never run.
+pub(super) fn missing(
+    tree: &[TreeEntry],
+    emulator: &GuestPath,
+    facts: &Facts,
+) -> Vec<MissingSymbol> {
     let mut files: BTreeMap<&GuestPath, Symbols> = BTreeMap::new();
     for entry in tree {
         let content = entry.content().ok().flatten();
-        let symbols = content.filter(|bytes| is_elf(bytes));
+        let runs = |bytes: &Vec<u8>| entry.path == *emulator || !is_program(bytes);
+        let symbols = content.filter(|bytes| is_elf(bytes)).filter(runs);
         let symbols = symbols.and_then(|bytes| Symbols::parse(&bytes).ok());
         files.extend(symbols.map(|symbols| (&entry.path, symbols)));
     }
@@ -45,4 +50,8 @@ pub(super) fn missing(tree: &[TreeEntry], facts: &Facts) -> Vec<MissingSymbol> {
         }));
     }
     found
+}
+
+fn is_program(bytes: &[u8]) -> bool {
+    Elf::parse(bytes).is_ok_and(|elf| elf.interpreter.is_some())
 }

@@ -2,6 +2,7 @@
 //! of them on one that was not.
 #![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
+mod base;
 mod code;
 mod release_itself;
 mod settings;
@@ -156,9 +157,19 @@ const MODULES: [Code; 6] = [
     Code::MissingModules,
 ];
 
+const BASE: [Code; 3] = [Code::BaseRefuses, Code::MissingSymbols, Code::NoPorts];
+
 #[test]
 fn every_rule_has_its_test() {
-    let lists = [&INTAKE[..], &NATIVE, &PROGRAMS, &FILES, &START, &MODULES];
+    let lists = [
+        &INTAKE[..],
+        &NATIVE,
+        &PROGRAMS,
+        &FILES,
+        &START,
+        &MODULES,
+        &BASE,
+    ];
     let tested: BTreeSet<_> = lists.concat().into_iter().collect();
     // What only a new kind of error would be reported as.
     let known: BTreeSet<_> = Code::ALL

@@ -5,6 +5,7 @@ use crate::cli::{CheckArgs, ContentArgs, RuleArg};
 use crate::error::Error;
 use crate::exit::Exit;
 use crate::output;
+use bases::{Content, Feature, Support};
 use erts::Sysroot;
 use lint::{Estimate, Finding, IntakeFact, NativeFact, RULES, Rule, Severity, Subject};
 use release::{Release, tree};
@@ -106,11 +107,25 @@ fn findings(
 ) -> Result<(Vec<Finding>, Estimate), Error> {
     let sysroot = Sysroot::new(&content.places.sysroot)?;
     let (closure, mut findings) = lint::survey(&draft.tree, &sysroot);
-    let libraries = closure.map(|closure| closure.entries).unwrap_or_default();
-    let whole = tree::merge([draft.tree.clone(), libraries].concat());
+    let complete = closure.is_some();
+    let entries = closure.map(|closure| closure.entries).unwrap_or_default();
+    let whole = tree::merge([draft.tree.clone(), entries.clone()].concat());
     let start = draft.start.as_ref().ok();
-    let subject = Subject::new(&draft.release, &draft.options, start, &whole, memory);
+    let mut subject = Subject::new(&draft.release, &draft.options, start, &whole, memory);
+    if matches!(Feature::Ports.on(draft.base.family()), Support::None(_)) {
+        subject = subject.without_ports();
+    }
     findings.extend(lint::check(&subject));
+    if let Some(start) = start.filter(|_| complete) {
+        let objections = draft.base.objections(Content {
+            release: &draft.release,
+            start,
+            tree: draft.tree.clone(),
+            libraries: entries,
+            settings: &content.base.settings(),
+        });
+        findings.extend(lint::objections(objections));
+    }
     Ok((findings, lint::estimate(&subject)))
 }
 
