@@ -15,6 +15,10 @@ pub(super) const ENVIRONMENT: [(&str, &str); 2] = [("HOME", "/tmp"), ("ERL_INETR
 /// Linux's dynamic linker, where every program for x86-64 names it (System V ABI, AMD64 supplement).
 const LD_LINUX: &str = "/lib64/ld-linux-x86-64.so.2";
 
+/// The emulator's flag for how names of files and variables are encoded. OSv's C library has no
+/// locale that would say UTF-8, as the C library of an image does (erl(1), `+fnu`).
+const NAMES: &str = "-fn";
+
 /// The flag of a node's secret.
 const COOKIE: &str = "-setcookie";
 
@@ -31,7 +35,11 @@ pub(super) fn command_line(
         LaunchMode::Kernel => Vec::new(),
         LaunchMode::LdLinux => [LD_LINUX, "--preload", SHIM].map(String::from).to_vec(),
     };
-    let arguments = init.args.iter().skip(1).cloned().collect();
+    let mut arguments: Vec<String> = init.args.iter().skip(1).cloned().collect();
+    let mut flags = arguments.iter().take_while(|word| *word != "--");
+    if mode == LaunchMode::Kernel && !flags.any(|word| word.starts_with(NAMES)) {
+        arguments.insert(0, format!("{NAMES}u"));
+    }
     let arguments = with_cookie(arguments, settings.cookie.as_deref())?;
     Ok(CommandLine {
         options,
@@ -114,12 +122,16 @@ mod tests {
             line.emit().unwrap()
         };
         let start = "--rootfs=rofs --cwd=/release --env=HOME=/tmp ";
-        let emulator = r#""/release/erts-13/bin/beam.smp" "--" "-root" "/release""#;
-        assert_eq!(line(LaunchMode::Kernel), format!("{start}{emulator}"));
+        let emulator = r#""/release/erts-13/bin/beam.smp""#;
+        let rest = r#""--" "-root" "/release""#;
+        assert_eq!(
+            line(LaunchMode::Kernel),
+            format!("{start}{emulator} \"-fnu\" {rest}")
+        );
         let linker = r#""/lib64/ld-linux-x86-64.so.2" "--preload" "/usr/lib/libunibeam.so""#;
         assert_eq!(
             line(LaunchMode::LdLinux),
-            format!("{start}{linker} {emulator}")
+            format!("{start}{linker} {emulator} {rest}")
         );
     }
 

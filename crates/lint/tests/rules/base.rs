@@ -12,7 +12,7 @@ use std::path::Path;
 /// A file that is taken for a kernel of OSv, and has nothing for programs.
 fn bare_kernel(folder: &Path) -> Osv {
     let mut kernel = vec![0; 512];
-    kernel[..6].copy_from_slice(b"\x7fELF\x02\x01");
+    kernel[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
     // ET_EXEC, EM_X86_64, version 1, and the sizes of the headers (gABI, "ELF Header").
     kernel[16..24].copy_from_slice(&[2, 0, 62, 0, 1, 0, 0, 0]);
     kernel[52] = 64;
