@@ -264,16 +264,25 @@ fn licenses(names: &[String]) -> Vec<LicenseChoice> {
     names.iter().map(license).collect()
 }
 
+/// The kernel: ours, of the version that made the image, or that of another base.
+fn kernel(manifest: &Manifest) -> Component {
+    let (name, version) = match &manifest.base {
+        Some(base) => (base.family.as_str(), &base.version),
+        None => ("unibeam", &manifest.unibeam),
+    };
+    Component {
+        kind: "operating-system".into(),
+        bom_ref: Some(KERNEL.into()),
+        name: name.into(),
+        version: known(version),
+        description: Some("the kernel that the image boots".into()),
+        ..Component::default()
+    }
+}
+
 fn components(manifest: &Manifest) -> Vec<Component> {
     let mut components = vec![
-        Component {
-            kind: "operating-system".into(),
-            bom_ref: Some(KERNEL.into()),
-            name: "unibeam".into(),
-            version: known(&manifest.unibeam),
-            description: Some("the kernel that the image boots".into()),
-            ..Component::default()
-        },
+        kernel(manifest),
         Component {
             kind: "application".into(),
             bom_ref: Some(runtime_ref()),

@@ -5,7 +5,7 @@
 )]
 
 use manifest::sbom::{Bom, Component, License};
-use manifest::{Application, Library, Manifest, Package};
+use manifest::{Application, Base, Library, Manifest, Package};
 use std::collections::BTreeSet;
 
 fn package(name: &str, licenses: &[&str]) -> Package {
@@ -192,4 +192,23 @@ fn dependencies_are_those_of_the_files() {
     assert_eq!(needs("library/lib/libz.so.1"), ["library/lib/libc.so.6"]);
     assert_eq!(needs("release/shop"), ["application/shop", "kernel"]);
     assert_eq!(needs("runtime/erts").len(), 2);
+}
+
+#[test]
+fn the_kernel_is_that_of_the_base() {
+    let kernel = |manifest: &Manifest| {
+        let parts = Bom::new(manifest, None).components;
+        let kernel = parts
+            .into_iter()
+            .find(|part| part.kind == "operating-system");
+        let kernel = kernel.unwrap();
+        (kernel.name, kernel.version)
+    };
+    let mut manifest = example();
+    assert_eq!(kernel(&manifest), ("unibeam".into(), Some("1.2.3".into())));
+    manifest.base = Some(Base {
+        family: "osv".into(),
+        version: "v0.57.0".into(),
+    });
+    assert_eq!(kernel(&manifest), ("osv".into(), Some("v0.57.0".into())));
 }
