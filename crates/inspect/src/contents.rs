@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 
 use image::cpio::{self, Archive, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
-use image::{ByteRange, DiskImage, ImageError};
+use image::osv::OsvImage;
+use image::{ByteRange, DiskImage, ImageError, rofs};
 
 use crate::error::Error;
 
@@ -23,6 +24,7 @@ pub struct Contents<'a> {
 #[derive(Debug)]
 enum Source<'a> {
     Image(&'a DiskImage),
+    Osv(&'a OsvImage),
     Plan(&'a Archive<'a>),
 }
 
@@ -71,6 +73,38 @@ impl<'a> Contents<'a> {
             contents.push(&entry)?;
         }
         Ok(contents)
+    }
+
+    /// The files of an image that boots OSv. Its file system keeps no permissions: OSv runs any file, so
+    /// all of them may be run.
+    ///
+    /// # Errors
+    /// The root is damaged, or has more than [`ENTRIES_MAX`] entries.
+    pub fn of_osv(image: &'a OsvImage) -> Result<Self, Error> {
+        let mut entries = Vec::new();
+        for found in image.root_entries()?.entries() {
+            if entries.len() == ENTRIES_MAX {
+                return Err(Error::TooManyEntries);
+            }
+            let (kind, mode, (data, size)) = match &found.kind {
+                rofs::Kind::Directory => (Kind::Directory, 0o755, (0, 0)),
+                rofs::Kind::File { offset, size } => (Kind::File, 0o755, (*offset, *size)),
+                // Its target is not where files have their content.
+                rofs::Kind::Symlink(target) => (Kind::Symlink(target.clone()), 0o777, (0, 0)),
+            };
+            entries.push(Entry {
+                path: found.path.clone(),
+                kind,
+                mode,
+                size,
+                data,
+                index: entries.len(),
+            });
+        }
+        Ok(Self {
+            entries,
+            source: Source::Osv(image),
+        })
     }
 
     /// The files of an image that is planned.
@@ -138,7 +172,8 @@ impl<'a> Contents<'a> {
     /// It cannot be read, or not be written to `out`.
     pub fn copy(&self, entry: &Entry, out: &mut dyn Write) -> Result<(), Error> {
         let copied = match self.source {
-            Source::Image(image) => image.copy(range(image, entry, entry.size), out),
+            Source::Image(image) => image.copy(range(image.root, entry, entry.size), out),
+            Source::Osv(image) => image.copy(range(image.root, entry, entry.size), out),
             Source::Plan(archive) => archive.records()[entry.index].copy(out),
         };
         Ok(copied?)
@@ -163,18 +198,18 @@ impl<'a> Contents<'a> {
         match self.source {
             Source::Image(image) => {
                 let size = entry.size.min(count as u64);
-                image.copy(range(image, entry, size), &mut data)?;
+                image.copy(range(image.root, entry, size), &mut data)?;
             }
-            Source::Plan(_) => self.copy(entry, &mut Head(&mut data, count))?,
+            Source::Osv(_) | Source::Plan(_) => self.copy(entry, &mut Head(&mut data, count))?,
         }
         Ok(data)
     }
 }
 
 /// Where an entry's first `size` bytes are in the image.
-fn range(image: &DiskImage, entry: &Entry, size: u64) -> ByteRange {
+fn range(root: ByteRange, entry: &Entry, size: u64) -> ByteRange {
     ByteRange {
-        offset: image.root.offset + entry.data,
+        offset: root.offset + entry.data,
         size,
     }
 }

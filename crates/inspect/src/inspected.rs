@@ -2,6 +2,7 @@
 
 use image::DiskImage;
 use image::cpio::Archive;
+use image::osv::OsvImage;
 use manifest::Manifest;
 
 use crate::contents::Contents;
@@ -14,6 +15,8 @@ use crate::sizes::{PartSize, sizes};
 pub struct Inspected<'a> {
     /// The image, if it is there.
     pub image: Option<&'a DiskImage>,
+    /// The image, if it is there and boots OSv.
+    pub osv: Option<&'a OsvImage>,
     /// Its files.
     pub contents: Contents<'a>,
     /// What it is made of.
@@ -39,7 +42,30 @@ impl<'a> Inspected<'a> {
         };
         Ok(Self {
             image: Some(image),
+            osv: None,
             sizes: sizes(&manifest, &contents, Some(image)),
+            contents,
+            manifest,
+            inferred,
+        })
+    }
+
+    /// Looks into an image that boots OSv. Its disk is not compared with others.
+    ///
+    /// # Errors
+    /// Its root or its manifest is damaged.
+    pub fn of_osv(image: &'a OsvImage) -> Result<Self, Error> {
+        let contents = Contents::of_osv(image)?;
+        let said = image.read_manifest()?;
+        let inferred = said.is_none();
+        let manifest = match said {
+            Some(manifest) => manifest,
+            None => infer(&contents, &image.cmdline)?,
+        };
+        Ok(Self {
+            image: None,
+            osv: Some(image),
+            sizes: sizes(&manifest, &contents, None),
             contents,
             manifest,
             inferred,
@@ -54,6 +80,7 @@ impl<'a> Inspected<'a> {
         let contents = Contents::of_plan(archive)?;
         Ok(Self {
             image: None,
+            osv: None,
             sizes: sizes(&manifest, &contents, None),
             contents,
             manifest,

@@ -105,6 +105,17 @@ impl OsvImage {
         Ok(Reader::open(section)?)
     }
 
+    /// Copies a part of the disk.
+    ///
+    /// # Errors
+    /// It cannot be read, or `out` not written.
+    pub fn copy(&self, range: ByteRange, out: &mut dyn Write) -> Result<(), ImageError> {
+        let fail = |error| ImageError::input(&self.path, error);
+        let mut part = Section::new(&self.medium, range).map_err(fail)?;
+        io::copy(&mut part, out).map_err(fail)?;
+        Ok(())
+    }
+
     /// What the image says about itself, if it does.
     ///
     /// # Errors

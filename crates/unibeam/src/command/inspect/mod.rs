@@ -11,6 +11,7 @@ use crate::exit::Exit;
 use crate::output;
 use image::DiskImage;
 use image::cpio::Archive;
+use image::osv::{OsvImage, is_osv};
 use inspect::{Diff, Entry, Inspected};
 use manifest::sbom::Bom;
 use std::path::Path;
@@ -43,6 +44,11 @@ fn with<T>(
     args: &InspectArgs,
     then: impl FnOnce(&Subject<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
+    if !path.is_dir() && matches!(is_osv(path), Ok(true)) {
+        let image = OsvImage::open(path).map_err(|source| not_an_image(path, source))?;
+        let inspected = Inspected::of_osv(&image)?;
+        return then(&Subject { path, inspected });
+    }
     if let Some(image) = open(path)? {
         let inspected = Inspected::of_image(&image)?;
         return then(&Subject { path, inspected });

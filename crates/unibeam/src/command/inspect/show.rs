@@ -42,8 +42,13 @@ fn head(subject: &Subject<'_>) -> String {
         printable(&manifest.release.version),
         printable(&manifest.runtime.version)
     );
-    match inspected.image {
-        Some(image) => {
+    match (inspected.image, inspected.osv) {
+        (None, Some(osv)) => {
+            let size = osv.size().map_or_else(|_| "unknown size".into(), mib);
+            let format = osv.medium().format();
+            let _ = writeln!(text, ", a disk of {size} ({format})");
+        }
+        (Some(image), _) => {
             let format = image.medium().format();
             let packed = if image.medium().is_packed() {
                 ", compressed as a whole"
@@ -53,17 +58,21 @@ fn head(subject: &Subject<'_>) -> String {
             let size = mib(image.size());
             let _ = writeln!(text, ", a disk of {size} ({format}{packed})");
         }
-        None => text.push_str(", what an image would hold\n"),
+        (None, None) => text.push_str(", what an image would hold\n"),
     }
     if inspected.inferred {
         text.push_str("no manifest: an older image; this is what its files tell\n");
-    } else if inspected.image.is_some() {
+    } else if inspected.image.is_some() || inspected.osv.is_some() {
         let _ = writeln!(
             text,
             "made by unibeam {}, digest {}",
             printable(&manifest.unibeam),
             printable(&manifest.digest)
         );
+    }
+    if let Some(base) = &manifest.base {
+        let (family, version) = (printable(&base.family), printable(&base.version));
+        let _ = writeln!(text, "boots {family} {version}");
     }
     text
 }
