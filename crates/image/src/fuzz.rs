@@ -8,6 +8,7 @@ use tempfile::NamedTempFile;
 use crate::elf::{HIGHEST, LOWEST};
 use crate::formats::{Container, unpack_gce};
 use crate::iso;
+use crate::osv::{BaseFile, OsvImage};
 use crate::rofs;
 use crate::rumprun::config::Configuration;
 use crate::rumprun::multiboot::Program;
@@ -105,6 +106,24 @@ pub fn iso(bytes: &[u8]) -> bool {
         assert!(data.is_ok_and(|data| data.len() <= bytes.len()));
     }
     true
+}
+
+/// A disk for OSv, from a short description ([`sparse_disk`]): as an image and as a base; `false` if
+/// it is no image.
+///
+/// # Errors
+/// The temporary file cannot be written.
+pub fn osv(bytes: &[u8]) -> io::Result<bool> {
+    let disk = sparse_disk(bytes)?;
+    if let Ok(base) = BaseFile::open(disk.path()) {
+        assert!(!base.kernel().is_empty());
+    }
+    let Ok(image) = OsvImage::open(disk.path()) else {
+        return Ok(false);
+    };
+    let kernel = image.kernel();
+    assert!(image.boots || matches!(kernel, Ok(None)));
+    Ok(image.read_manifest().is_ok())
 }
 
 /// Bytes of the head of a run in [`sparse_disk`].

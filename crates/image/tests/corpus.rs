@@ -33,6 +33,18 @@ fn multiboot_programs() {
 }
 
 #[test]
+fn rofs() {
+    assert_eq!(replay("image_rofs", fuzz::rofs), 2);
+}
+
+#[test]
+fn disks_for_osv() {
+    // With a loader, and without one; another whose root is damaged.
+    let read = |bytes: &[u8]| fuzz::osv(bytes).unwrap();
+    assert_eq!(replay("image_osv", read), 2);
+}
+
+#[test]
 fn iso_9660() {
     assert_eq!(replay("image_iso", fuzz::iso), 1);
 }
