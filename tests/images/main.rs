@@ -11,6 +11,7 @@ mod failures;
 mod formats;
 mod inspect;
 mod oracles;
+mod osv;
 mod outputs;
 mod reproducible;
 mod sbom;
