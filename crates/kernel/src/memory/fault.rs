@@ -119,7 +119,12 @@ impl MemoryMap {
     ) -> Result<(), Errno> {
         let mut flags = vma.protection.page_flags();
         if vma.shared {
-            let page_of_file = file.page(offset / PAGE, true).ok_or(Errno::EIO)?;
+            // Inside of the file, only memory can be missing.
+            let page_of_file = file.page(offset / PAGE, true);
+            let page_of_file = page_of_file.ok_or_else(|| match offset < file.stat().size {
+                true => Errno::ENOMEM,
+                false => Errno::EIO,
+            })?;
             let frame = page::frame_of(&page_of_file).ok_or(Errno::EIO)?;
             return self.table.map(page, frame, flags).map_err(no_memory);
         }
